@@ -1,0 +1,1 @@
+//! skeleton (owner: send)

@@ -1,0 +1,1 @@
+//! A seeded virtual network under a virtual clock. Knows no protocol.
