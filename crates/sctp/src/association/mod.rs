@@ -1,4 +1,8 @@
 //! skeleton of the public face; the owner splits it over files by concern.
+mod config;
+
+pub use config::Config;
+
 use crate::{Message, Part, Ppid, Reliability, StreamId};
 use bytes::{Bytes, BytesMut};
 use std::time::{Duration, Instant};
@@ -98,10 +102,6 @@ pub enum ResetError {
     #[error("the peer does not support stream reconfiguration")]
     Unsupported,
 }
-
-/// Settings: private fields, chained setters, Default (STYLE §4.6).
-#[derive(Clone, Debug, Default)]
-pub struct Config {}
 
 /// Counters and gauges
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
