@@ -4,16 +4,18 @@ mod description;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod negotiation;
 mod peer;
 pub mod sdp;
 #[cfg(test)]
 mod tests;
 
-pub use description::{DescriptionError, IceCandidate, SdpType, SessionDescription, SignalingState};
-pub use peer::{
-    CandidateError, Classification, CloseReason, Config, DescriptionKind, Event, Peer, PeerState, Stats,
-    Transmit, classify,
+pub use description::{
+    CandidateError, DescriptionError, DescriptionKind, IceCandidate, SdpType, SessionDescription,
+    SignalingState,
 };
+pub use negotiation::{Agreement, Change, LocalTransport, Negotiation, RemoteCandidate, RemoteTransport};
+pub use peer::{Classification, CloseReason, Config, Event, Peer, PeerState, Stats, Transmit, classify};
 pub use straits_dtls as dtls;
 pub use straits_ice as ice;
 pub use straits_sctp as sctp;

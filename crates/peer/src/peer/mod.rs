@@ -1,5 +1,7 @@
 //! skeleton of the composition (owner: lead)
-use crate::{DescriptionError, IceCandidate, SessionDescription, SignalingState};
+use crate::{
+    CandidateError, DescriptionError, DescriptionKind, IceCandidate, SessionDescription, SignalingState,
+};
 use bytes::BytesMut;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -23,16 +25,6 @@ pub enum Classification<'a> {
 #[allow(clippy::todo)]
 pub fn classify(_datagram: &[u8]) -> Classification<'_> {
     todo!()
-}
-
-/// Which description.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum DescriptionKind {
-    CurrentLocal,
-    PendingLocal,
-    CurrentRemote,
-    PendingRemote,
 }
 
 /// RTCPeerConnectionState.
@@ -59,30 +51,6 @@ pub enum CloseReason {
     Ice(ice::FailureReason),
     Dtls(dtls::CloseReason),
     Sctp(sctp::CloseReason),
-}
-
-/// Why a candidate was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum CandidateError {
-    /// TypeError
-    #[error("a candidate needs sdpMid or sdpMLineIndex")]
-    NoSection,
-    /// OperationError
-    #[error("no such media section")]
-    UnknownSection,
-    /// OperationError
-    #[error("unknown username fragment")]
-    UnknownFragment,
-    /// OperationError
-    #[error(transparent)]
-    Invalid(#[from] ice::CandidateError),
-    /// InvalidStateError: more than 100 held before a remote description
-    #[error("more than {max} candidates before the remote description")]
-    TooManyEarly { max: usize },
-    #[error("the connection is closed")]
-    Closed,
 }
 
 /// What changed, in W3C order.
