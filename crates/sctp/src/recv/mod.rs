@@ -145,6 +145,10 @@ impl Receiver {
     pub(crate) fn is_readable(&self, stream: StreamId) -> bool {
         todo!()
     }
+    /// Of the message that `recv` or `recv_part` gives next, as soon as `is_readable` says there is something.
+    pub(crate) fn next_ppid(&self, stream: StreamId) -> Option<Ppid> {
+        todo!()
+    }
     /// Incoming Outgoing-SSN-Reset-Request; no streams = all. Ask once per request number.
     pub(crate) fn reset_request(&mut self, last_tsn: Tsn, streams: &[StreamId]) -> ResetOutcome {
         todo!()
