@@ -158,7 +158,7 @@ pub trait Simulation {
             match self.route(from, &datagram).map(|(to, link)| (to, link.carry(now, &datagram))) {
                 Some((to, carried)) => self.wire_mut().send(from, to, datagram, carried),
                 None => {
-                    self.wire_mut().record(Some(from), None, datagram, Fate::Dropped(DropReason::NoRoute))
+                    self.wire_mut().record(Some(from), None, datagram, Fate::Dropped(DropReason::NoRoute));
                 }
             }
         }
