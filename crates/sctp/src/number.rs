@@ -12,6 +12,10 @@ pub(crate) struct Tsn(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ssn(pub(crate) u16);
 
+/// A message identifier as it stands on the wire (RFC 8260 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Mid(pub(crate) u32);
+
 /// A stream identifier (RFC 9260 §3.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u16);

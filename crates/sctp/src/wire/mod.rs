@@ -1,1 +1,57 @@
 //! Packets and chunks as they stand on the wire (RFC 9260 §3).
+//!
+//! [`packet::parse`] checks a packet's frame and gives an iterator of borrowed [`Chunk`]s; [`PacketWriter`] appends
+//! chunks to a buffer. Neither allocates. The same types serve both ways: what was parsed borrows the packet, what is
+//! to be written borrows its owner's lists (see [`List`] and [`TlvList`]).
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(dead_code, unused_imports, reason = "the other modules of the crate are written at the same time")]
+
+mod abort;
+mod cause;
+mod checksum;
+mod chunk;
+mod cookie;
+mod data;
+mod error;
+mod forward_tsn;
+mod heartbeat;
+mod i_data;
+mod i_forward_tsn;
+mod init;
+mod list;
+mod packet;
+mod pad;
+mod parameter;
+mod reader;
+mod reconfig;
+mod sack;
+mod shutdown;
+mod text;
+mod tlv;
+
+pub(crate) use abort::{Abort, ErrorChunk};
+pub(crate) use cause::{Cause, Causes};
+pub(crate) use chunk::{Chunk, RawChunk, UnknownAction, UnknownChunk, WriteChunk};
+pub(crate) use cookie::{CookieAck, CookieEcho};
+pub(crate) use data::Data;
+pub(crate) use error::ParseError;
+pub(crate) use forward_tsn::{ForwardTsn, SkippedStream};
+pub(crate) use heartbeat::Heartbeat;
+pub(crate) use i_data::{Fragment, IData};
+pub(crate) use i_forward_tsn::{IForwardTsn, SkippedMessages};
+pub(crate) use init::Init;
+pub(crate) use list::List;
+pub(crate) use packet::{Checksum, Chunks, Header, PacketWriter, parse};
+pub(crate) use pad::Pad;
+pub(crate) use parameter::{Parameter, Parameters};
+pub(crate) use reader::Reader;
+pub(crate) use reconfig::{ReConfig, ReconfigParameter, ReconfigParameters, ReconfigResult};
+pub(crate) use sack::{GapBlock, Sack};
+pub(crate) use shutdown::{Shutdown, ShutdownAck, ShutdownComplete};
+pub(crate) use text::Escaped;
+pub(crate) use tlv::{TlvList, Unknown};
+
+/// `length` and the padding that follows it (RFC 9260 §3.2: a multiple of 4 bytes).
+fn padded(length: usize) -> usize {
+    length.next_multiple_of(4)
+}

@@ -1,0 +1,225 @@
+//! The messages of the Data Channel Establishment Protocol (RFC 8832 §5).
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use crate::Reliability;
+use crate::wire::{Escaped, ParseError, Reader};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::fmt;
+use std::time::Duration;
+
+/// A DCEP message.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Message<'a> {
+    /// DATA_CHANNEL_OPEN
+    Open(Open<'a>),
+    /// DATA_CHANNEL_ACK
+    Ack,
+}
+
+/// DATA_CHANNEL_OPEN.
+///
+/// ```text
+/// |  Message Type |  Channel Type |            Priority           |
+/// |                    Reliability Parameter                      |
+/// |         Label Length          |       Protocol Length         |
+/// \                             Label                             /
+/// \                            Protocol                           /
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Open<'a> {
+    pub(crate) channel_type: ChannelType,
+    /// RFC 8831 §6.4.
+    pub(crate) priority: u16,
+    /// Retransmissions or milliseconds, as the channel type has it; as received, also where it is to be ignored.
+    pub(crate) reliability_parameter: u32,
+    /// Meant to be UTF-8; the reader of it decodes.
+    pub(crate) label: &'a [u8],
+    /// The same.
+    pub(crate) protocol: &'a [u8],
+}
+
+/// RFC 8832 §5.1 and §8.2.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChannelType {
+    Reliable,
+    ReliableUnordered,
+    PartialReliableRexmit,
+    PartialReliableRexmitUnordered,
+    PartialReliableTimed,
+    PartialReliableTimedUnordered,
+}
+
+impl<'a> Message<'a> {
+    /// Reads one whole message; nothing may follow it.
+    pub(crate) fn parse(message: &'a [u8]) -> Result<Self, ParseError> {
+        let mut reader = Reader::new(message);
+        let message = match reader.u8()? {
+            OPEN => Self::Open(Open::parse(&mut reader)?),
+            ACK => Self::Ack,
+            other => return Err(ParseError::Type(other.into())),
+        };
+        reader.finish()?;
+        Ok(message)
+    }
+
+    /// The message as it goes out.
+    ///
+    /// # Panics
+    /// If label or protocol are longer than 65535 bytes; `open` refuses those.
+    pub(crate) fn to_bytes(self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.len());
+        match self {
+            Self::Open(open) => open.write(&mut out),
+            Self::Ack => out.put_u8(ACK),
+        }
+        out.freeze()
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Open(open) => {
+                OPEN_FIXED_LEN.saturating_add(open.label.len()).saturating_add(open.protocol.len())
+            }
+            Self::Ack => 1,
+        }
+    }
+}
+
+/// One log line of bounded length.
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(open) => write!(
+                f,
+                "OPEN {:?} priority={} parameter={} label={} protocol={}",
+                open.channel_type,
+                open.priority,
+                open.reliability_parameter,
+                Escaped(open.label),
+                Escaped(open.protocol)
+            ),
+            Self::Ack => f.write_str("ACK"),
+        }
+    }
+}
+
+impl<'a> Open<'a> {
+    /// The message for a channel with these properties.
+    pub(crate) fn new(
+        ordered: bool,
+        reliability: Reliability,
+        priority: u16,
+        label: &'a str,
+        protocol: &'a str,
+    ) -> Self {
+        let (channel_type, reliability_parameter) = match (reliability, ordered) {
+            // RFC 8832 §5.1: "For reliable data channels, this field MUST be set to 0 on the sending side"
+            (Reliability::Reliable, true) => (ChannelType::Reliable, 0),
+            (Reliability::Reliable, false) => (ChannelType::ReliableUnordered, 0),
+            (Reliability::MaxRetransmits(count), true) => (ChannelType::PartialReliableRexmit, count.into()),
+            (Reliability::MaxRetransmits(count), false) => {
+                (ChannelType::PartialReliableRexmitUnordered, count.into())
+            }
+            (Reliability::MaxLifetime(time), true) => (ChannelType::PartialReliableTimed, milliseconds(time)),
+            (Reliability::MaxLifetime(time), false) => {
+                (ChannelType::PartialReliableTimedUnordered, milliseconds(time))
+            }
+        };
+        Self {
+            channel_type,
+            priority,
+            reliability_parameter,
+            label: label.as_bytes(),
+            protocol: protocol.as_bytes(),
+        }
+    }
+
+    /// Whether messages are delivered in order.
+    pub(crate) fn ordered(&self) -> bool {
+        match self.channel_type {
+            ChannelType::Reliable
+            | ChannelType::PartialReliableRexmit
+            | ChannelType::PartialReliableTimed => true,
+            ChannelType::ReliableUnordered
+            | ChannelType::PartialReliableRexmitUnordered
+            | ChannelType::PartialReliableTimedUnordered => false,
+        }
+    }
+
+    /// How hard the sides try. More than 65535 retransmissions count as 65535.
+    pub(crate) fn reliability(&self) -> Reliability {
+        match self.channel_type {
+            // RFC 8832 §5.1: "and MUST be ignored on the receiving side"
+            ChannelType::Reliable | ChannelType::ReliableUnordered => Reliability::Reliable,
+            ChannelType::PartialReliableRexmit | ChannelType::PartialReliableRexmitUnordered => {
+                Reliability::MaxRetransmits(u16::try_from(self.reliability_parameter).unwrap_or(u16::MAX))
+            }
+            ChannelType::PartialReliableTimed | ChannelType::PartialReliableTimedUnordered => {
+                Reliability::MaxLifetime(Duration::from_millis(self.reliability_parameter.into()))
+            }
+        }
+    }
+
+    fn parse(reader: &mut Reader<'a>) -> Result<Self, ParseError> {
+        let channel_type = ChannelType::from_wire(reader.u8()?)?;
+        let priority = reader.u16()?;
+        let reliability_parameter = reader.u32()?;
+        let label_len = usize::from(reader.u16()?);
+        let protocol_len = usize::from(reader.u16()?);
+        Ok(Self {
+            channel_type,
+            priority,
+            reliability_parameter,
+            label: reader.take(label_len)?,
+            protocol: reader.take(protocol_len)?,
+        })
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        out.put_u8(OPEN);
+        out.put_u8(self.channel_type.to_wire());
+        out.put_u16(self.priority);
+        out.put_u32(self.reliability_parameter);
+        for text in [self.label, self.protocol] {
+            out.put_u16(u16::try_from(text.len()).expect("`open` refuses longer ones"));
+        }
+        out.put_slice(self.label);
+        out.put_slice(self.protocol);
+    }
+}
+
+impl ChannelType {
+    fn from_wire(value: u8) -> Result<Self, ParseError> {
+        Ok(match value {
+            0x00 => Self::Reliable,
+            0x80 => Self::ReliableUnordered,
+            0x01 => Self::PartialReliableRexmit,
+            0x81 => Self::PartialReliableRexmitUnordered,
+            0x02 => Self::PartialReliableTimed,
+            0x82 => Self::PartialReliableTimedUnordered,
+            other => return Err(ParseError::Type(other.into())),
+        })
+    }
+
+    fn to_wire(self) -> u8 {
+        match self {
+            Self::Reliable => 0x00,
+            Self::ReliableUnordered => 0x80,
+            Self::PartialReliableRexmit => 0x01,
+            Self::PartialReliableRexmitUnordered => 0x81,
+            Self::PartialReliableTimed => 0x02,
+            Self::PartialReliableTimedUnordered => 0x82,
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// DATA_CHANNEL_ACK (RFC 8832 §8.2.1)
+const ACK: u8 = 0x02;
+/// DATA_CHANNEL_OPEN (RFC 8832 §8.2.1)
+const OPEN: u8 = 0x03;
+/// What stands before the label.
+const OPEN_FIXED_LEN: usize = 12;

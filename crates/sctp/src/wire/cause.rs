@@ -1,0 +1,184 @@
+//! Error causes (RFC 9260 §3.3.10).
+
+use super::list::List;
+use super::text::{Escaped, Few};
+use super::tlv::{Tlv, TlvList, Unknown};
+use super::{ParseError, Reader};
+use crate::number::{StreamId, Tsn};
+use bytes::{BufMut, BytesMut};
+use std::fmt;
+
+/// The error causes of an ABORT or ERROR.
+pub(crate) type Causes<'a> = TlvList<'a, Cause<'a>>;
+
+/// An error cause.
+///
+/// ```text
+/// |           Cause Code          |       Cause Length            |
+/// \                    Cause-Specific Information                 /
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Cause<'a> {
+    /// 1: DATA for a stream that does not exist.
+    InvalidStream(StreamId),
+    /// 2: the types of parameters that an INIT or INIT ACK lacks.
+    MissingParameters(List<'a, u16>),
+    /// 3: how much too old the cookie is, in microseconds, or 0.
+    StaleCookie(u32),
+    /// 4
+    OutOfResource,
+    /// 5: the whole address parameter.
+    UnresolvableAddress(&'a [u8]),
+    /// 6: the chunk with its header, possibly cut.
+    UnrecognizedChunk(&'a [u8]),
+    /// 7
+    InvalidMandatoryParameter,
+    /// 8: parameters of an INIT ACK, whole, that were not known.
+    UnrecognizedParameters(&'a [u8]),
+    /// 9: a DATA chunk without payload.
+    NoUserData(Tsn),
+    /// 10
+    CookieWhileShuttingDown,
+    /// 11: the address parameters.
+    RestartWithNewAddresses(&'a [u8]),
+    /// 12: a text for the other side's user.
+    UserInitiatedAbort(&'a [u8]),
+    /// 13: anything that explains it.
+    ProtocolViolation(&'a [u8]),
+    /// Any other one.
+    Unknown(Unknown<'a>),
+}
+
+impl<'a> Tlv<'a> for Cause<'a> {
+    fn parse(field: Unknown<'a>) -> Result<Self, ParseError> {
+        let mut reader = Reader::new(field.value);
+        let cause = match field.kind {
+            INVALID_STREAM => {
+                let stream = StreamId(reader.u16()?);
+                let _reserved = reader.u16()?;
+                Self::InvalidStream(stream)
+            }
+            MISSING_PARAMETERS => {
+                let count = reader.u32()?;
+                let types = List::parse(reader.rest())?;
+                // RFC 9260 §3.3.10.2: the cause length is "8 + N * 2".
+                return if usize::try_from(count) == Ok(types.len()) {
+                    Ok(Self::MissingParameters(types))
+                } else {
+                    Err(ParseError::Count)
+                };
+            }
+            STALE_COOKIE => Self::StaleCookie(reader.u32()?),
+            OUT_OF_RESOURCE => Self::OutOfResource,
+            UNRESOLVABLE_ADDRESS => return Ok(Self::UnresolvableAddress(field.value)),
+            UNRECOGNIZED_CHUNK => return Ok(Self::UnrecognizedChunk(field.value)),
+            INVALID_MANDATORY_PARAMETER => Self::InvalidMandatoryParameter,
+            UNRECOGNIZED_PARAMETERS => return Ok(Self::UnrecognizedParameters(field.value)),
+            NO_USER_DATA => Self::NoUserData(Tsn(reader.u32()?)),
+            COOKIE_WHILE_SHUTTING_DOWN => Self::CookieWhileShuttingDown,
+            RESTART_WITH_NEW_ADDRESSES => return Ok(Self::RestartWithNewAddresses(field.value)),
+            USER_INITIATED_ABORT => return Ok(Self::UserInitiatedAbort(field.value)),
+            PROTOCOL_VIOLATION => return Ok(Self::ProtocolViolation(field.value)),
+            _ => return Ok(Self::Unknown(field)),
+        };
+        reader.finish()?;
+        Ok(cause)
+    }
+
+    fn kind(&self) -> u16 {
+        match self {
+            Self::InvalidStream(_) => INVALID_STREAM,
+            Self::MissingParameters(_) => MISSING_PARAMETERS,
+            Self::StaleCookie(_) => STALE_COOKIE,
+            Self::OutOfResource => OUT_OF_RESOURCE,
+            Self::UnresolvableAddress(_) => UNRESOLVABLE_ADDRESS,
+            Self::UnrecognizedChunk(_) => UNRECOGNIZED_CHUNK,
+            Self::InvalidMandatoryParameter => INVALID_MANDATORY_PARAMETER,
+            Self::UnrecognizedParameters(_) => UNRECOGNIZED_PARAMETERS,
+            Self::NoUserData(_) => NO_USER_DATA,
+            Self::CookieWhileShuttingDown => COOKIE_WHILE_SHUTTING_DOWN,
+            Self::RestartWithNewAddresses(_) => RESTART_WITH_NEW_ADDRESSES,
+            Self::UserInitiatedAbort(_) => USER_INITIATED_ABORT,
+            Self::ProtocolViolation(_) => PROTOCOL_VIOLATION,
+            Self::Unknown(field) => field.kind,
+        }
+    }
+
+    fn value_len(&self) -> usize {
+        match self {
+            Self::OutOfResource | Self::InvalidMandatoryParameter | Self::CookieWhileShuttingDown => 0,
+            Self::InvalidStream(_) | Self::StaleCookie(_) | Self::NoUserData(_) => 4,
+            Self::MissingParameters(types) => types.wire_len().saturating_add(4),
+            Self::UnresolvableAddress(value)
+            | Self::UnrecognizedChunk(value)
+            | Self::UnrecognizedParameters(value)
+            | Self::RestartWithNewAddresses(value)
+            | Self::UserInitiatedAbort(value)
+            | Self::ProtocolViolation(value) => value.len(),
+            Self::Unknown(field) => field.value.len(),
+        }
+    }
+
+    fn write_value(&self, out: &mut BytesMut) {
+        match self {
+            Self::OutOfResource | Self::InvalidMandatoryParameter | Self::CookieWhileShuttingDown => {}
+            Self::InvalidStream(stream) => {
+                out.put_u16(stream.0);
+                out.put_u16(0);
+            }
+            Self::MissingParameters(types) => {
+                out.put_u32(u32::from(types.count_field()));
+                types.write(out);
+            }
+            Self::StaleCookie(staleness) => out.put_u32(*staleness),
+            Self::NoUserData(tsn) => out.put_u32(tsn.0),
+            Self::UnresolvableAddress(value)
+            | Self::UnrecognizedChunk(value)
+            | Self::UnrecognizedParameters(value)
+            | Self::RestartWithNewAddresses(value)
+            | Self::UserInitiatedAbort(value)
+            | Self::ProtocolViolation(value) => out.put_slice(value),
+            Self::Unknown(field) => out.put_slice(field.value),
+        }
+    }
+
+    /// The two high bits of a cause code have no meaning.
+    fn stops(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidStream(stream) => write!(f, "invalid-stream({stream})"),
+            Self::MissingParameters(types) => write!(f, "missing-parameters{}", Few(types.iter())),
+            Self::StaleCookie(staleness) => write!(f, "stale-cookie({staleness})"),
+            Self::OutOfResource => f.write_str("out-of-resource"),
+            Self::UnresolvableAddress(value) => write!(f, "unresolvable-address({})", value.len()),
+            Self::UnrecognizedChunk(value) => write!(f, "unrecognized-chunk({})", value.len()),
+            Self::InvalidMandatoryParameter => f.write_str("invalid-mandatory-parameter"),
+            Self::UnrecognizedParameters(value) => write!(f, "unrecognized-parameters({})", value.len()),
+            Self::NoUserData(tsn) => write!(f, "no-user-data({})", tsn.0),
+            Self::CookieWhileShuttingDown => f.write_str("cookie-while-shutting-down"),
+            Self::RestartWithNewAddresses(value) => write!(f, "restart-with-new-addresses({})", value.len()),
+            Self::UserInitiatedAbort(text) => write!(f, "user-initiated-abort({})", Escaped(text)),
+            Self::ProtocolViolation(text) => write!(f, "protocol-violation({})", Escaped(text)),
+            Self::Unknown(field) => write!(f, "cause {field}"),
+        }
+    }
+}
+
+const INVALID_STREAM: u16 = 1;
+const MISSING_PARAMETERS: u16 = 2;
+const STALE_COOKIE: u16 = 3;
+const OUT_OF_RESOURCE: u16 = 4;
+const UNRESOLVABLE_ADDRESS: u16 = 5;
+const UNRECOGNIZED_CHUNK: u16 = 6;
+const INVALID_MANDATORY_PARAMETER: u16 = 7;
+const UNRECOGNIZED_PARAMETERS: u16 = 8;
+const NO_USER_DATA: u16 = 9;
+const COOKIE_WHILE_SHUTTING_DOWN: u16 = 10;
+const RESTART_WITH_NEW_ADDRESSES: u16 = 11;
+const USER_INITIATED_ABORT: u16 = 12;
+const PROTOCOL_VIOLATION: u16 = 13;

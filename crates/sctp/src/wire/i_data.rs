@@ -1,0 +1,112 @@
+//! I-DATA (RFC 8260 §2.1).
+
+use super::data::{BEGIN, END, IMMEDIATE, UNORDERED, flags, show_flags};
+use super::{ParseError, RawChunk, Reader, WriteChunk};
+use crate::number::{Mid, Ppid, StreamId, Tsn};
+use bytes::{BufMut, BytesMut};
+use std::fmt;
+
+/// A fragment of a message that may stand between those of other messages.
+///
+/// ```text
+/// |   Type = 64   |  Res  |I|U|B|E|       Length = Variable       |
+/// |                              TSN                              |
+/// |        Stream Identifier      |           Reserved            |
+/// |                      Message Identifier                       |
+/// |    Payload Protocol Identifier / Fragment Sequence Number     |
+/// \                           User Data                           /
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct IData<'a> {
+    pub(crate) tsn: Tsn,
+    pub(crate) stream: StreamId,
+    pub(crate) mid: Mid,
+    pub(crate) fragment: Fragment,
+    /// E: the last fragment.
+    pub(crate) end: bool,
+    /// U.
+    pub(crate) unordered: bool,
+    /// I: the sender wants its SACK at once.
+    pub(crate) immediate: bool,
+    /// May be empty here.
+    pub(crate) payload: &'a [u8],
+}
+
+/// The place of a fragment in its message; the B bit tells which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fragment {
+    /// B is set: this is fragment 0, and it carries the payload protocol identifier.
+    First(Ppid),
+    /// B is not set: the Fragment Sequence Number.
+    Later(u32),
+}
+
+impl<'a> IData<'a> {
+    pub(super) const TYPE: u8 = 64;
+
+    /// Chunk header and fixed fields: what stands before the payload.
+    pub(crate) const HEADER_LEN: usize = 20;
+
+    pub(super) fn parse(raw: &RawChunk<'a>) -> Result<Self, ParseError> {
+        let mut reader = Reader::new(raw.value);
+        let tsn = Tsn(reader.u32()?);
+        let stream = StreamId(reader.u16()?);
+        let _reserved = reader.u16()?;
+        let mid = Mid(reader.u32()?);
+        let ppid_or_fsn = reader.u32()?;
+        let first = raw.flags & BEGIN != 0;
+        Ok(Self {
+            tsn,
+            stream,
+            mid,
+            fragment: if first { Fragment::First(Ppid(ppid_or_fsn)) } else { Fragment::Later(ppid_or_fsn) },
+            end: raw.flags & END != 0,
+            unordered: raw.flags & UNORDERED != 0,
+            immediate: raw.flags & IMMEDIATE != 0,
+            payload: reader.rest(),
+        })
+    }
+}
+
+impl WriteChunk for IData<'_> {
+    fn kind(&self) -> u8 {
+        Self::TYPE
+    }
+
+    fn flags(&self) -> u8 {
+        let begin = matches!(self.fragment, Fragment::First(_));
+        flags(begin, self.end, self.unordered, self.immediate)
+    }
+
+    fn value_len(&self) -> usize {
+        self.payload.len().saturating_add(FIXED_LEN)
+    }
+
+    fn write_value(&self, out: &mut BytesMut) {
+        let ppid_or_fsn = match self.fragment {
+            Fragment::First(ppid) => ppid.0,
+            Fragment::Later(number) => number,
+        };
+        out.put_u32(self.tsn.0);
+        out.put_u16(self.stream.0);
+        out.put_u16(0);
+        out.put_u32(self.mid.0);
+        out.put_u32(ppid_or_fsn);
+        out.put_slice(self.payload);
+    }
+}
+
+impl fmt::Display for IData<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " tsn={} sid={} mid={} ", self.tsn.0, self.stream, self.mid.0)?;
+        match self.fragment {
+            Fragment::First(ppid) => write!(f, "ppid={} ", ppid.0)?,
+            Fragment::Later(number) => write!(f, "fsn={number} ")?,
+        }
+        show_flags(self.flags(), f)?;
+        write!(f, " len={}", self.payload.len())
+    }
+}
+
+/// TSN, stream identifier, reserved, message identifier and the shared field.
+const FIXED_LEN: usize = 16;
