@@ -1,6 +1,7 @@
 //! skeleton of the public face; the owner splits it over files by concern.
 mod config;
 
+pub use crate::send::SendError;
 pub use config::Config;
 
 use crate::{Message, Part, Ppid, Reliability, StreamId};
@@ -73,24 +74,6 @@ pub enum Event {
         accepted: bool,
     },
     Closed(CloseReason),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum SendError {
-    #[error("the association is closed or shutting down")]
-    Closed,
-    #[error("stream {stream} is not among the {negotiated} negotiated streams")]
-    NoSuchStream { stream: StreamId, negotiated: u16 },
-    #[error("stream {0} is being reset")]
-    Resetting(StreamId),
-    #[error("message of {len} bytes is larger than the {max} the peer accepts")]
-    TooLarge { len: usize, max: usize },
-    #[error("send buffer is full: {len} bytes over the limit of {max}")]
-    BufferFull { len: usize, max: usize },
-    #[error("empty messages cannot be sent")]
-    Empty,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
