@@ -15,7 +15,9 @@ pub use description::{
     SignalingState,
 };
 pub use negotiation::{Agreement, Change, LocalTransport, Negotiation, RemoteCandidate, RemoteTransport};
-pub use peer::{Classification, CloseReason, Config, Event, Peer, PeerState, Stats, Transmit, classify};
+pub use peer::{
+    Classification, CloseReason, Config, Event, GatheringState, Peer, PeerState, Stats, Transmit, classify,
+};
 pub use straits_dtls as dtls;
 pub use straits_ice as ice;
 pub use straits_sctp as sctp;

@@ -1,257 +1,370 @@
-//! skeleton of the composition (owner: lead)
-use crate::{
-    CandidateError, DescriptionError, DescriptionKind, IceCandidate, SessionDescription, SignalingState,
-};
-use bytes::BytesMut;
+//! One WebRTC peer: ICE below DTLS below SCTP, glued by [`Peer::settle`].
+
+mod classify;
+mod config;
+mod event;
+mod negotiate;
+mod settle;
+mod transmit;
+
+pub use classify::{Classification, classify};
+pub use config::Config;
+pub use event::{CloseReason, Event, GatheringState, PeerState};
+pub use transmit::Transmit;
+
+use crate::IceCandidate;
+use crate::negotiation::Negotiation;
+use bytes::{Bytes, BytesMut};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use straits_dtls as dtls;
 use straits_ice::{self as ice, Route};
-use straits_sctp::{self as sctp, Channel, ChannelEvent, ChannelId, ChannelInit, OpenError};
+use straits_sctp::{self as sctp, Channel, ChannelId, ChannelInit, OpenError};
 
-/// What a datagram is, by its first byte (RFC 7983).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Classification<'a> {
-    /// with the local fragment of USERNAME of a Binding request, unauthenticated
-    Stun {
-        local_ufrag: Option<&'a str>,
-    },
-    Dtls,
-    Other,
-}
-
-/// Classifies without believing anything.
-#[allow(clippy::todo)]
-pub fn classify(_datagram: &[u8]) -> Classification<'_> {
-    todo!()
-}
-
-/// RTCPeerConnectionState.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum PeerState {
-    New,
-    Connecting,
-    Connected,
-    Disconnected,
-    Failed,
-    Closed,
-}
-
-/// Why the connection ended or failed: names the layer. `Display` is one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum CloseReason {
-    /// `close`; undelivered bytes that `send` had accepted
-    Local {
-        undelivered: usize,
-    },
-    Ice(ice::FailureReason),
-    Dtls(dtls::CloseReason),
-    Sctp(sctp::CloseReason),
-}
-
-/// What changed, in W3C order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum Event {
-    NegotiationNeeded,
-    SignalingStateChanged(SignalingState),
-    IceGatheringStateChanged(GatheringState),
-    IceStateChanged(ice::State),
-    DtlsStateChanged(dtls::State),
-    ConnectionStateChanged(PeerState),
-    /// The owner is to bind and gather, then call add_local_candidate… and set_gathering_complete.
-    GatheringNeeded,
-    /// To be signalled; None = end of candidates
-    IceCandidate(Option<IceCandidate>),
-    /// Demultiplexing: this route / local ufrag is authenticated as ours
-    RouteAdded(Route),
-    RouteRemoved(Route),
-    RouteSelected(Route),
-    Channel(ChannelEvent),
-    /// Terminal, once; nothing follows. `close_reason()` remembers it.
-    Closed(CloseReason),
-}
-
-/// RTCIceGatheringState.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum GatheringState {
-    New,
-    Gathering,
-    Complete,
-}
-
-/// One GSO run written by `poll_transmit`: `size` bytes at the end of the buffer, datagrams of `segment_size` (the last may be shorter).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Transmit {
-    pub route: Route,
-    pub size: usize,
-    pub segment_size: Option<usize>,
-}
-
-/// Settings: private fields, chained setters.
-#[derive(Clone, Debug, Default)]
-pub struct Config {}
-
-/// Counters of all layers.
+/// Counters of the peer and its layers.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-#[allow(missing_docs)]
 pub struct Stats {
+    /// Datagrams that no layer took: of no known protocol, DTLS from an address ICE has not validated, or after the end.
     pub datagrams_dropped: u64,
+    /// The ICE agent's.
     pub ice: ice::Stats,
+    /// The DTLS session's; zero before there is one.
     pub dtls: dtls::Stats,
+    /// The SCTP association's.
     pub sctp: sctp::Stats,
 }
 
-/// One WebRTC peer.
+/// One WebRTC peer without I/O: signalling, ICE, DTLS, SCTP and channels under one roof.
+///
+/// The owner pushes datagrams and time in, and after each call drains [`poll_transmit`](Self::poll_transmit), then
+/// [`poll_event`](Self::poll_event), then reads [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
-pub struct Peer {}
+pub struct Peer {
+    config: Config,
+    identity: dtls::Identity,
+    negotiation: Negotiation,
+    /// Candidates that came before the remote description (DESIGN: at most [`MAX_EARLY_CANDIDATES`]).
+    early_candidates: Vec<Option<IceCandidate>>,
+    gathering: GatheringState,
+    ice: ice::Agent,
+    ice_state: ice::State,
+    /// Set once offer and answer are in place.
+    dtls_role: Option<dtls::Role>,
+    gate: Gate,
+    dtls_state: dtls::State,
+    dtls_stats: dtls::Stats,
+    /// The validated route the peer's handshake came over, until a pair is selected.
+    handshake_route: Option<Route>,
+    channels: sctp::Channels,
+    /// Channels were asked for: descriptions have a data section.
+    wants_data: bool,
+    negotiation_needed: bool,
+    state: PeerState,
+    close_reason: Option<CloseReason>,
+    /// The layers are down; nothing but the farewell leaves any more.
+    ended: bool,
+    /// [`Event::Closed`] has been queued.
+    end_reported: bool,
+    /// A graceful close is under way and ends hard at this time.
+    drain_deadline: Option<Instant>,
+    events: VecDeque<Event>,
+    /// The SCTP packet being built.
+    packet: BytesMut,
+    /// A sealed datagram that was too large for the run it came up in.
+    carry: BytesMut,
+    /// The last datagrams of an ended peer.
+    farewell: VecDeque<(Route, Bytes)>,
+    datagrams_dropped: u64,
+    /// The time of the last input.
+    now: Instant,
+}
 
-#[allow(unused_variables, missing_docs, clippy::todo)]
-impl Peer {
-    pub fn new(config: Config, identity: dtls::Identity, seed: [u8; 32], now: Instant) -> Self {
-        todo!()
-    }
+/// The one gate between ICE and SCTP: a pair is valid, DTLS is finished, the fingerprint is equal; only then is a byte
+/// of SCTP read or written.
+#[derive(Debug)]
+enum Gate {
+    /// No session yet; holds a few DTLS datagrams that came over validated routes before the peer's description.
+    Waiting {
+        /// At most [`MAX_EARLY_DATAGRAMS`].
+        early: Vec<(Route, Bytes)>,
+    },
+    /// The fingerprint is not confirmed.
+    Handshaking(Box<dtls::Session>),
+    /// DTLS reported `Connected`, which it does only after the certificate matched.
+    Open(Box<dtls::Session>),
+    /// The session has ended.
+    Closed,
+}
 
-    // JSEP
-    pub fn create_offer(&mut self, now: Instant) -> Result<SessionDescription, DescriptionError> {
-        todo!()
-    }
-    pub fn create_answer(&mut self, now: Instant) -> Result<SessionDescription, DescriptionError> {
-        todo!()
-    }
-    /// Empty `sdp`: what was (or would be) created for the type.
-    pub fn set_local_description(
-        &mut self,
-        now: Instant,
-        description: SessionDescription,
-    ) -> Result<(), DescriptionError> {
-        todo!()
-    }
-    pub fn set_remote_description(
-        &mut self,
-        now: Instant,
-        description: SessionDescription,
-    ) -> Result<(), DescriptionError> {
-        todo!()
-    }
-    /// With the candidates known so far.
-    pub fn description(&self, kind: DescriptionKind) -> Option<SessionDescription> {
-        todo!()
-    }
-    /// None: end of candidates for every section.
-    pub fn add_remote_candidate(
-        &mut self,
-        now: Instant,
-        candidate: Option<IceCandidate>,
-    ) -> Result<(), CandidateError> {
-        todo!()
-    }
-    pub fn add_local_candidate(&mut self, now: Instant, address: SocketAddr) {
-        todo!()
-    }
-    pub fn set_gathering_complete(&mut self, now: Instant) {
-        todo!()
-    }
-
-    // states
-    pub fn signaling_state(&self) -> SignalingState {
-        todo!()
-    }
-    pub fn gathering_state(&self) -> GatheringState {
-        todo!()
-    }
-    pub fn ice_state(&self) -> ice::State {
-        todo!()
-    }
-    pub fn dtls_state(&self) -> dtls::State {
-        todo!()
-    }
-    pub fn sctp_state(&self) -> sctp::State {
-        todo!()
-    }
-    pub fn state(&self) -> PeerState {
-        todo!()
-    }
-    pub fn close_reason(&self) -> Option<&CloseReason> {
-        todo!()
-    }
-    pub fn can_trickle(&self) -> Option<bool> {
-        todo!()
-    }
-    /// For the endpoint's table of connectivity checks.
-    pub fn local_ufrag(&self) -> &str {
-        todo!()
-    }
-    pub fn selected_route(&self) -> Option<Route> {
-        todo!()
-    }
-    /// What the peer accepts in one message; None: unlimited or not known yet.
-    pub fn max_message_size(&self) -> Option<usize> {
-        todo!()
-    }
-    pub fn stats(&self) -> Stats {
-        todo!()
+impl Gate {
+    fn session(&self) -> Option<&dtls::Session> {
+        match self {
+            Self::Handshaking(session) | Self::Open(session) => Some(session),
+            Self::Waiting { .. } | Self::Closed => None,
+        }
     }
 
-    // channels
-    pub fn open_channel(&mut self, now: Instant, init: ChannelInit) -> Result<ChannelId, OpenError> {
-        todo!()
-    }
-    pub fn channel(&mut self, id: ChannelId) -> Option<Channel<'_>> {
-        todo!()
-    }
-    /// A closed channel whose inbox is not wanted any more.
-    pub fn forget_channel(&mut self, id: ChannelId) {
-        todo!()
-    }
-
-    // time and bytes
-    pub fn handle_datagram(&mut self, now: Instant, route: Route, datagram: &[u8]) {
-        todo!()
-    }
-    pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
-    }
-    /// Appends up to `max_segments` datagrams for one route to `buffer`.
-    pub fn poll_transmit(
-        &mut self,
-        now: Instant,
-        max_segments: usize,
-        buffer: &mut BytesMut,
-    ) -> Option<Transmit> {
-        todo!()
-    }
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
-    }
-    pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
-    }
-    /// The path refused a datagram of this size (EMSGSIZE): a path-MTU hint.
-    pub fn handle_too_large(&mut self, now: Instant, size: usize) {
-        todo!()
-    }
-
-    /// ABORT, close_notify, then nothing: the owner still drains `poll_transmit` once.
-    pub fn close(&mut self, now: Instant) {
-        todo!()
-    }
-    /// Everything accepted is delivered, then SCTP shutdown, then close_notify; at the deadline, `close`.
-    pub fn close_gracefully(&mut self, now: Instant, deadline: Instant) {
-        todo!()
-    }
-    pub fn restart_ice(&mut self, now: Instant) {
-        todo!()
-    }
-    pub fn round_trip_time(&self) -> Option<Duration> {
-        todo!()
+    fn session_mut(&mut self) -> Option<&mut dtls::Session> {
+        match self {
+            Self::Handshaking(session) | Self::Open(session) => Some(session),
+            Self::Waiting { .. } | Self::Closed => None,
+        }
     }
 }
+
+impl Peer {
+    /// A peer that has not begun to negotiate.
+    ///
+    /// `identity` is the certificate this side shows. `seed` must come from the system's random generator: ICE
+    /// credentials, SCTP tags and the cookie key, and the session id of descriptions are derived from it.
+    pub fn new(config: Config, identity: dtls::Identity, seed: [u8; 32], now: Instant) -> Self {
+        let mut seeds = ChaCha12Rng::from_seed(seed);
+        let (ice_seed, sctp_seed) = (seeds.random(), seeds.random());
+        // RFC 8866 §5.2 wants a numeric string; 62 bits stay clear of signed 64-bit parsers.
+        let session_id = seeds.random::<u64>() >> 2;
+        let agent = ice::Agent::new(config.ice.clone(), ice_seed, now);
+        let sctp = (config.sctp.clone())
+            .local_port(config::SCTP_PORT)
+            .max_receive_message_size(config.max_message_size);
+        Self {
+            negotiation: Negotiation::new(session_id),
+            early_candidates: Vec::new(),
+            gathering: GatheringState::New,
+            ice_state: agent.state(),
+            ice: agent,
+            dtls_role: None,
+            gate: Gate::Waiting { early: Vec::new() },
+            dtls_state: dtls::State::New,
+            dtls_stats: dtls::Stats::default(),
+            handshake_route: None,
+            channels: sctp::Channels::new(sctp, sctp_seed, now),
+            wants_data: false,
+            negotiation_needed: false,
+            state: PeerState::New,
+            close_reason: None,
+            ended: false,
+            end_reported: false,
+            drain_deadline: None,
+            events: VecDeque::new(),
+            packet: BytesMut::new(),
+            carry: BytesMut::new(),
+            farewell: VecDeque::new(),
+            datagrams_dropped: 0,
+            now,
+            config,
+            identity,
+        }
+    }
+
+    /// Opens a channel. Before the association is up it waits in state connecting; the first one makes an offer needed.
+    ///
+    /// # Errors
+    /// When the init is invalid, no stream id is free, or the connection has ended.
+    pub fn open_channel(&mut self, now: Instant, init: ChannelInit) -> Result<ChannelId, OpenError> {
+        if self.ended {
+            return Err(OpenError::Closed);
+        }
+        let id = self.channels.open(now, init)?;
+        self.wants_data = true;
+        self.settle(now);
+        Ok(id)
+    }
+
+    /// Borrows a channel; `None` once it is closed and forgotten.
+    pub fn channel(&mut self, id: ChannelId) -> Option<Channel<'_>> {
+        self.channels.channel(id)
+    }
+
+    /// Forgets a closed channel, with what is left unread in it.
+    pub fn forget_channel(&mut self, id: ChannelId) {
+        self.channels.forget(id);
+    }
+
+    /// Takes in one datagram. Whatever is not for this peer is dropped and counted.
+    pub fn handle_datagram(&mut self, now: Instant, route: Route, datagram: &[u8]) {
+        self.now = now;
+        match classify(datagram) {
+            Classification::Stun { .. } => self.ice.handle_datagram(now, route, datagram),
+            Classification::Dtls if self.ice.is_valid_route(route) => {
+                self.handle_records(now, route, datagram)
+            }
+            Classification::Dtls | Classification::Other => self.drop_datagram("not for this peer"),
+        }
+        self.settle(now);
+    }
+
+    /// Fires everything that is due; harmless when called early.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.ice.handle_timeout(now);
+        if let Some(session) = self.gate.session_mut() {
+            session.handle_timeout(now);
+        }
+        self.channels.handle_timeout(now);
+        if self.drain_deadline.is_some_and(|deadline| deadline <= now) {
+            self.close(now);
+        }
+        self.settle(now);
+    }
+
+    /// The earliest deadline of any layer; `None` when only input can change anything.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        let session = self.gate.session().and_then(dtls::Session::poll_timeout);
+        [self.ice.poll_timeout(), session, self.channels.poll_timeout(), self.drain_deadline]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The next event, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if self.events.is_empty() {
+            // Calls on a borrowed channel may have left something to report.
+            self.settle(self.now);
+        }
+        self.events.pop_front()
+    }
+
+    /// The path refused a datagram of `size` bytes (EMSGSIZE).
+    ///
+    /// The loss itself is repaired like any other; SCTP packets are never larger than the base size that every path is
+    /// expected to carry.
+    pub fn handle_too_large(&mut self, _now: Instant, size: usize) {
+        tracing::debug!(size, "datagram is larger than the path takes");
+    }
+
+    /// Ends the connection at once: SCTP ABORT, DTLS close_notify, nothing after them. Bytes not yet acknowledged are
+    /// lost; their number is in the [`CloseReason`]. Does nothing on an ended connection.
+    pub fn close(&mut self, now: Instant) {
+        if self.ended {
+            return;
+        }
+        self.now = now;
+        let undelivered = self.channels.association().undelivered();
+        self.end(now, CloseReason::Local { undelivered });
+        self.settle(now);
+    }
+
+    /// Delivers everything that was accepted, shuts the association down, then ends as [`close`](Self::close) does. At
+    /// `deadline` it ends whatever is left.
+    pub fn close_gracefully(&mut self, now: Instant, deadline: Instant) {
+        self.now = now;
+        if self.ended {
+            return;
+        }
+        if self.channels.association().state() == sctp::State::Closed {
+            self.close(now);
+            return;
+        }
+        self.drain_deadline = Some(deadline);
+        self.channels.shutdown(now);
+        self.settle(now);
+    }
+
+    /// How far gathering is.
+    pub fn gathering_state(&self) -> GatheringState {
+        self.gathering
+    }
+
+    /// State of the ICE transport.
+    pub fn ice_state(&self) -> ice::State {
+        self.ice_state
+    }
+
+    /// State of the DTLS transport.
+    pub fn dtls_state(&self) -> dtls::State {
+        self.dtls_state
+    }
+
+    /// State of the SCTP association.
+    pub fn sctp_state(&self) -> sctp::State {
+        self.channels.association().state()
+    }
+
+    /// State of the whole.
+    pub fn state(&self) -> PeerState {
+        self.state
+    }
+
+    /// Why the connection failed or ended. `Some` while ICE has failed, although a restart may still mend that.
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.close_reason.as_ref()
+    }
+
+    /// The pair data is sent over.
+    pub fn selected_route(&self) -> Option<Route> {
+        self.ice.selected()
+    }
+
+    /// The local username fragment, by which connectivity checks find this peer.
+    pub fn local_ufrag(&self) -> &str {
+        &self.ice.local_credentials().ufrag
+    }
+
+    /// Smoothed round-trip time: SCTP's, or what ICE measured while SCTP has none.
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.channels.association().stats().srtt.or(self.ice.round_trip_time())
+    }
+
+    /// Counters of all layers.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            datagrams_dropped: self.datagrams_dropped,
+            ice: self.ice.stats(),
+            dtls: self.gate.session().map_or(self.dtls_stats, dtls::Session::stats),
+            sctp: self.channels.association().stats(),
+        }
+    }
+
+    /// DTLS from a validated route: to the session, or kept for it.
+    fn handle_records(&mut self, now: Instant, route: Route, datagram: &[u8]) {
+        match &mut self.gate {
+            Gate::Waiting { early } => {
+                if early.len() < MAX_EARLY_DATAGRAMS {
+                    early.push((route, Bytes::copy_from_slice(datagram)));
+                } else {
+                    self.drop_datagram("too many DTLS datagrams before the description");
+                }
+            }
+            Gate::Handshaking(session) => {
+                self.handshake_route = Some(route);
+                session.handle_datagram(now, datagram);
+            }
+            Gate::Open(session) => {
+                session.handle_datagram(now, datagram);
+                while let Some(packet) = session.poll_data() {
+                    self.channels.handle_packet(now, packet);
+                    self.ice.record_traffic(now);
+                }
+            }
+            Gate::Closed => self.drop_datagram("the session has ended"),
+        }
+    }
+
+    fn drop_datagram(&mut self, why: &'static str) {
+        self.datagrams_dropped += 1;
+        tracing::debug!(why, "datagram dropped");
+    }
+
+    /// For [`add_local_candidate`](Self::add_local_candidate): addresses go to the agent, which answers with events.
+    fn gather(&mut self, now: Instant, address: Option<SocketAddr>) {
+        self.now = now;
+        match address {
+            Some(address) => self.ice.add_local_candidate(now, address),
+            None => self.ice.set_gathering_complete(now),
+        }
+        self.settle(now);
+    }
+}
+
+/// Datagrams of a handshake that are kept until the peer's description says what certificate to expect.
+const MAX_EARLY_DATAGRAMS: usize = 8;
+/// Candidates that are kept until there is a remote description.
+const MAX_EARLY_CANDIDATES: usize = 100;

@@ -1,0 +1,57 @@
+//! Settings of a [`Peer`](crate::Peer).
+
+use straits_dtls as dtls;
+use straits_ice as ice;
+use straits_sctp as sctp;
+
+/// Settings of a peer: those of its three layers.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) ice: ice::Config,
+    pub(crate) dtls: dtls::Config,
+    pub(crate) sctp: sctp::Config,
+    pub(crate) max_message_size: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ice: ice::Config::default(),
+            dtls: dtls::Config::default(),
+            sctp: sctp::Config::default(),
+            max_message_size: 256 * 1024,
+        }
+    }
+}
+
+impl Config {
+    /// Settings of the ICE agent.
+    pub fn ice(mut self, value: ice::Config) -> Self {
+        self.ice = value;
+        self
+    }
+
+    /// Settings of the DTLS session.
+    pub fn dtls(mut self, value: dtls::Config) -> Self {
+        self.dtls = value;
+        self
+    }
+
+    /// Settings of the SCTP association and its channels. Its ports and its largest message are set by the peer.
+    pub fn sctp(mut self, value: sctp::Config) -> Self {
+        self.sctp = value;
+        self
+    }
+
+    /// The largest message this side accepts, in bytes: announced as `a=max-message-size` (RFC 8841 §6) and enforced.
+    ///
+    /// Default 256 KiB, as browsers have it. A smaller value turns away peers that heed the attribute late; a larger one
+    /// lets the peer make this side hold that much for a message that is read whole.
+    pub fn max_message_size(mut self, value: usize) -> Self {
+        self.max_message_size = value;
+        self
+    }
+}
+
+/// RFC 8841 §5.1 leaves the port to the description; every data-channel stack uses this one.
+pub(super) const SCTP_PORT: u16 = 5000;

@@ -1,0 +1,208 @@
+//! Signalling: what descriptions and candidates change in the transports.
+
+use super::config::SCTP_PORT;
+use super::{Event, GatheringState, MAX_EARLY_CANDIDATES, Peer};
+use crate::negotiation::{Change, LocalTransport, RemoteCandidate, RemoteTransport};
+use crate::{
+    CandidateError, DescriptionError, DescriptionKind, IceCandidate, SdpType, SessionDescription,
+    SignalingState,
+};
+use std::net::SocketAddr;
+use std::time::Instant;
+use straits_dtls::HashFunction;
+
+impl Peer {
+    /// An offer for what is wanted now; the same text as last time if nothing changed (RFC 8829 §5.2).
+    ///
+    /// # Errors
+    /// In a signalling state that does not allow it, or after the end.
+    pub fn create_offer(&mut self, now: Instant) -> Result<SessionDescription, DescriptionError> {
+        self.refuse_when_ended()?;
+        if self.negotiation.restart_wanted()
+            && self.negotiation.local_credentials() == Some(self.ice.local_credentials())
+        {
+            self.ice.restart(now);
+        }
+        let local = self.local_transport();
+        self.negotiation.create_offer(&local)
+    }
+
+    /// An answer to the pending remote offer (RFC 8829 §5.3).
+    ///
+    /// # Errors
+    /// Without a remote offer, or after the end.
+    pub fn create_answer(&mut self, _now: Instant) -> Result<SessionDescription, DescriptionError> {
+        self.refuse_when_ended()?;
+        let local = self.local_transport();
+        self.negotiation.create_answer(&local)
+    }
+
+    /// Applies a local description; an empty `sdp` stands for what `create_offer` or `create_answer` give. The first one
+    /// with a data section makes [`Event::GatheringNeeded`].
+    ///
+    /// # Errors
+    /// In a signalling state that does not allow it, when the text is not what was created, or after the end. Nothing has
+    /// changed then.
+    pub fn set_local_description(
+        &mut self,
+        now: Instant,
+        description: &SessionDescription,
+    ) -> Result<(), DescriptionError> {
+        self.refuse_when_ended()?;
+        let local = self.local_transport();
+        let change = self.negotiation.set_local(&local, description)?;
+        self.apply(now, change);
+        Ok(())
+    }
+
+    /// Applies a remote description.
+    ///
+    /// # Errors
+    /// In a signalling state that does not allow it; for a text that is malformed or cannot be served, with the line and
+    /// the problem; after the end. Nothing has changed then, but for the implicit rollback of our own offer, which
+    /// stays done (W3C webrtc-pc §4.4.1.6).
+    pub fn set_remote_description(
+        &mut self,
+        now: Instant,
+        description: &SessionDescription,
+    ) -> Result<(), DescriptionError> {
+        self.refuse_when_ended()?;
+        let change = self.negotiation.set_remote(description)?;
+        if change.remote_restart && description.kind == SdpType::Offer {
+            // RFC 8839 §4.4.3.1.1: the answer to a restart has new credentials too.
+            self.ice.restart(now);
+        }
+        self.apply(now, change);
+        for candidate in std::mem::take(&mut self.early_candidates) {
+            if let Err(error) = self.add_remote_candidate(now, candidate) {
+                tracing::debug!(%error, "early candidate refused");
+            }
+        }
+        Ok(())
+    }
+
+    /// The type that a local description without one would have (W3C webrtc-pc §4.4.1.5).
+    pub fn implied_local_type(&self) -> SdpType {
+        self.negotiation.implied_kind()
+    }
+
+    /// A description with the candidates known so far.
+    pub fn description(&self, kind: DescriptionKind) -> Option<SessionDescription> {
+        let complete = self.gathering == GatheringState::Complete;
+        self.negotiation.description(kind, self.ice.local_candidates(), complete)
+    }
+
+    /// Takes a candidate of the other side; `None`: there will be no more. Before the remote description up to 100 are
+    /// held. Candidates of kinds that are not served (TCP, names) are accepted and left alone.
+    ///
+    /// # Errors
+    /// When it names no or an unknown section or generation, is malformed, too many are held, or after the end.
+    pub fn add_remote_candidate(
+        &mut self,
+        now: Instant,
+        candidate: Option<IceCandidate>,
+    ) -> Result<(), CandidateError> {
+        if self.ended {
+            return Err(CandidateError::Closed);
+        }
+        if self.negotiation.remote().is_none() && self.description(DescriptionKind::PendingRemote).is_none() {
+            if self.early_candidates.len() >= MAX_EARLY_CANDIDATES {
+                return Err(CandidateError::TooManyEarly { max: MAX_EARLY_CANDIDATES });
+            }
+            self.early_candidates.push(candidate);
+            return Ok(());
+        }
+        match self.negotiation.add_remote_candidate(&candidate.unwrap_or_default())? {
+            RemoteCandidate::Candidate(candidate) => self.ice.add_remote_candidate(now, candidate)?,
+            RemoteCandidate::EndOfCandidates => self.ice.set_remote_gathering_complete(now),
+            RemoteCandidate::Unused => {}
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Adds an address this side can be reached at, in answer to [`Event::GatheringNeeded`].
+    pub fn add_local_candidate(&mut self, now: Instant, address: SocketAddr) {
+        self.gather(now, Some(address));
+    }
+
+    /// All addresses were added.
+    pub fn set_gathering_complete(&mut self, now: Instant) {
+        self.gather(now, None);
+    }
+
+    /// Asks for an ICE restart: the next offer has new credentials (W3C webrtc-pc §4.4.2 `restartIce`).
+    pub fn restart_ice(&mut self, now: Instant) {
+        self.negotiation.request_restart();
+        self.settle(now);
+    }
+
+    /// Whether the peer's description offers trickle ICE; `None` before there is one.
+    pub fn can_trickle(&self) -> Option<bool> {
+        self.negotiation.can_trickle()
+    }
+
+    /// The largest message the peer takes, in bytes; `None` when that is unlimited or not known yet.
+    pub fn max_message_size(&self) -> Option<usize> {
+        self.negotiation.remote().and_then(|remote| remote.max_message_size)
+    }
+
+    fn refuse_when_ended(&self) -> Result<(), DescriptionError> {
+        if self.ended { Err(DescriptionError::Closed) } else { Ok(()) }
+    }
+
+    /// What a description made now would say of this side.
+    fn local_transport(&self) -> LocalTransport {
+        LocalTransport {
+            credentials: self.ice.local_credentials().clone(),
+            mode: self.ice.mode(),
+            fingerprints: vec![self.identity.fingerprint(HashFunction::Sha256)],
+            sctp_port: SCTP_PORT,
+            max_message_size: self.config.max_message_size,
+            wants_data: self.wants_data,
+            candidates: self.ice.local_candidates().to_vec(),
+            end_of_candidates: self.gathering == GatheringState::Complete,
+        }
+    }
+
+    fn apply(&mut self, now: Instant, change: Change) {
+        self.now = now;
+        for state in change.states {
+            self.events.push_back(Event::SignalingStateChanged(state));
+        }
+        if change.local && (self.gathering == GatheringState::New || change.local_restart) {
+            self.gathering = GatheringState::Gathering;
+            self.events.push_back(Event::IceGatheringStateChanged(GatheringState::Gathering));
+            self.events.push_back(Event::GatheringNeeded);
+        }
+        if let Some(agreement) = change.agreement {
+            self.dtls_role = Some(agreement.dtls_role);
+            self.ice.set_role(now, agreement.ice_role);
+            if let Some(remote) = self.negotiation.remote().cloned() {
+                self.apply_remote(now, &remote);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Both descriptions are in place: the transports may begin.
+    fn apply_remote(&mut self, now: Instant, remote: &RemoteTransport) {
+        if self.ice.remote_credentials() != Some(&remote.credentials) {
+            self.ice.set_remote_credentials(now, remote.credentials.clone(), remote.mode);
+        }
+        for candidate in &remote.candidates {
+            if let Err(error) = self.ice.add_remote_candidate(now, candidate.clone()) {
+                tracing::debug!(%error, "candidate of the description not taken");
+            }
+        }
+        if remote.end_of_candidates {
+            self.ice.set_remote_gathering_complete(now);
+        }
+        self.channels.set_max_send_message_size(remote.max_message_size);
+    }
+
+    /// The signalling state.
+    pub fn signaling_state(&self) -> SignalingState {
+        if self.ended { SignalingState::Closed } else { self.negotiation.signaling_state() }
+    }
+}

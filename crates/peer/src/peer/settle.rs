@@ -1,0 +1,246 @@
+//! The only glue between the layers: bottom to top, once after each input.
+
+use super::{CloseReason, Event, Gate, GatheringState, Peer, PeerState};
+use crate::IceCandidate;
+use bytes::BytesMut;
+use std::time::Instant;
+use straits_dtls as dtls;
+use straits_ice as ice;
+use straits_sctp::{self as sctp, ChannelEvent};
+
+impl Peer {
+    /// Carries what the last input changed upward: ICE, DTLS, SCTP and channels, then the state of the whole.
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.settle_ice(now);
+        self.settle_dtls(now);
+        self.settle_channels(now);
+        self.settle_negotiation();
+        self.settle_state();
+        self.settle_end();
+    }
+
+    fn settle_ice(&mut self, now: Instant) {
+        while let Some(event) = self.ice.poll_event() {
+            match event {
+                ice::Event::StateChanged(state) => {
+                    self.ice_state = state;
+                    self.events.push_back(Event::IceStateChanged(state));
+                }
+                ice::Event::RouteSelected(route) => {
+                    self.events.push_back(Event::RouteSelected(route));
+                    if self.channels.association().state() != sctp::State::Closed {
+                        // RFC 8261 §6.1 and RFC 9260 §7.2.5.2: a new path starts with initial values.
+                        self.channels.path_changed(now);
+                    }
+                }
+                ice::Event::RouteAdded(route) => self.events.push_back(Event::RouteAdded(route)),
+                ice::Event::RouteRemoved(route) => self.events.push_back(Event::RouteRemoved(route)),
+                ice::Event::LocalCandidate(candidate) => {
+                    let candidate = self.signalled(candidate.to_string());
+                    self.events.push_back(Event::IceCandidate(Some(candidate)));
+                }
+                ice::Event::GatheringComplete => {
+                    // W3C webrtc-pc §5.6: an empty candidate ends the generation, then the state, then null.
+                    let end = self.signalled(String::new());
+                    self.events.push_back(Event::IceCandidate(Some(end)));
+                    self.gathering = GatheringState::Complete;
+                    self.events.push_back(Event::IceGatheringStateChanged(GatheringState::Complete));
+                    self.events.push_back(Event::IceCandidate(None));
+                }
+                _ => tracing::debug!(?event, "unknown ICE event"),
+            }
+        }
+        self.start_dtls(now);
+    }
+
+    /// Begins DTLS once the peer's description is known and, for the client, a pair is selected.
+    fn start_dtls(&mut self, now: Instant) {
+        let Gate::Waiting { early } = &mut self.gate else { return };
+        let (Some(role), Some(remote)) = (self.dtls_role, self.negotiation.remote()) else {
+            return;
+        };
+        if role == dtls::Role::Client && self.ice.selected().is_none() {
+            return;
+        }
+        let early = std::mem::take(early);
+        let config = self.config.dtls.clone();
+        match dtls::Session::new(&self.identity, role, remote.fingerprints.clone(), config, now) {
+            Ok(session) => self.gate = Gate::Handshaking(Box::new(session)),
+            Err(error) => {
+                tracing::warn!(%error, "DTLS session not created");
+                let reason = dtls::CloseReason::HandshakeFailed { alert: None };
+                self.end(now, CloseReason::Dtls(reason));
+                return;
+            }
+        }
+        self.set_dtls_state(dtls::State::Connecting);
+        if let (Some(rtt), Some(session)) = (self.ice.round_trip_time(), self.gate.session_mut()) {
+            session.set_round_trip_time(rtt);
+        }
+        for (route, datagram) in early {
+            self.handle_records(now, route, &datagram);
+        }
+    }
+
+    fn settle_dtls(&mut self, now: Instant) {
+        while let Some(event) = self.gate.session_mut().and_then(dtls::Session::poll_event) {
+            match event {
+                dtls::Event::Connected => self.open_gate(now),
+                dtls::Event::Closed(reason) => {
+                    let failed =
+                        !matches!(reason, dtls::CloseReason::LocalClose | dtls::CloseReason::RemoteClose);
+                    self.end(now, CloseReason::Dtls(reason));
+                    self.set_dtls_state(if failed { dtls::State::Failed } else { dtls::State::Closed });
+                }
+                _ => tracing::debug!(?event, "unknown DTLS event"),
+            }
+        }
+    }
+
+    /// The certificate matched and the handshake is finished: SCTP may start.
+    fn open_gate(&mut self, now: Instant) {
+        let Gate::Handshaking(session) = std::mem::replace(&mut self.gate, Gate::Closed) else {
+            return;
+        };
+        let role = match session.role() {
+            dtls::Role::Client => sctp::Role::Client,
+            dtls::Role::Server => sctp::Role::Server,
+        };
+        self.gate = Gate::Open(session);
+        self.set_dtls_state(dtls::State::Connected);
+        self.channels.set_role(now, role);
+        // RFC 8841 §9.3: both sides start the association.
+        self.channels.connect(now);
+        if let Gate::Open(session) = &mut self.gate {
+            while let Some(packet) = session.poll_data() {
+                self.channels.handle_packet(now, packet);
+            }
+        }
+    }
+
+    fn settle_channels(&mut self, now: Instant) {
+        while let Some(event) = self.channels.poll_event() {
+            if let ChannelEvent::AssociationClosed(reason) = &event {
+                let reason = reason.clone();
+                self.events.push_back(Event::Channel(event));
+                match reason {
+                    sctp::CloseReason::LocalShutdown if self.drain_deadline.is_some() => {
+                        self.end(now, CloseReason::Local { undelivered: 0 });
+                    }
+                    reason => self.end(now, CloseReason::Sctp(reason)),
+                }
+            } else {
+                self.events.push_back(Event::Channel(event));
+            }
+        }
+    }
+
+    fn settle_negotiation(&mut self) {
+        let needed = !self.ended && self.negotiation.negotiation_needed(self.wants_data);
+        if needed && !self.negotiation_needed {
+            self.events.push_back(Event::NegotiationNeeded);
+        }
+        self.negotiation_needed = needed;
+    }
+
+    /// W3C webrtc-pc §4.3.3, from the states of the two transports.
+    fn settle_state(&mut self) {
+        let state = match &self.close_reason {
+            Some(reason) if self.ended && reason.is_orderly() => PeerState::Closed,
+            Some(_) if self.ended => PeerState::Failed,
+            _ => match (self.ice_state, self.dtls_state) {
+                (ice::State::Failed, _) | (_, dtls::State::Failed) => PeerState::Failed,
+                (ice::State::Disconnected, _) => PeerState::Disconnected,
+                (ice::State::New | ice::State::Closed, dtls::State::New | dtls::State::Closed) => {
+                    PeerState::New
+                }
+                (ice::State::Connected, dtls::State::Connected) => PeerState::Connected,
+                _ => PeerState::Connecting,
+            },
+        };
+        if !self.ended {
+            self.close_reason = match (self.ice_state, self.ice.failure_reason()) {
+                (ice::State::Failed, Some(reason)) => Some(CloseReason::Ice(reason)),
+                _ => None,
+            };
+        }
+        if state != self.state {
+            tracing::debug!(from = ?self.state, to = ?state, "connection state");
+            self.state = state;
+            self.events.push_back(Event::ConnectionStateChanged(state));
+        }
+    }
+
+    /// Queues the last event once everything before it is queued.
+    fn settle_end(&mut self) {
+        if let (true, false, Some(reason)) = (self.ended, self.end_reported, &self.close_reason) {
+            self.end_reported = true;
+            self.events.push_back(Event::Closed(reason.clone()));
+        }
+    }
+
+    /// Ends all layers, top down, and keeps their last datagrams. Only the first call has an effect.
+    pub(super) fn end(&mut self, now: Instant, reason: CloseReason) {
+        if self.ended {
+            return;
+        }
+        tracing::debug!(%reason, "connection ended");
+        self.ended = true;
+        self.drain_deadline = None;
+        let route = self.route_for_data();
+        self.close_reason = Some(reason);
+        self.channels.abort(now);
+        let mut gate = std::mem::replace(&mut self.gate, Gate::Closed);
+        if let (Some(session), Some(route)) = (gate.session_mut(), route) {
+            self.say_goodbye(now, session, route);
+        }
+        self.dtls_stats = gate.session().map_or(self.dtls_stats, dtls::Session::stats);
+        self.channels.transport_closed(now);
+        if self.dtls_state != dtls::State::New {
+            self.set_dtls_state(dtls::State::Closed);
+        }
+        // RFC 7675 §5.2: an authenticated goodbye ends consent at once.
+        self.ice.close(now);
+        self.settle_ice(now);
+        self.settle_channels(now);
+    }
+
+    /// The ABORT, if the association still had one to send, then close_notify, or the alert that ended the session.
+    fn say_goodbye(&mut self, now: Instant, session: &mut dtls::Session, route: ice::Route) {
+        let mut datagram = BytesMut::new();
+        if session.state() == dtls::State::Connected {
+            self.packet.clear();
+            while self.farewell.len() < MAX_FAREWELL && self.channels.poll_transmit(now, &mut self.packet) {
+                if session.seal(&self.packet, &mut datagram).is_ok() {
+                    self.farewell.push_back((route, datagram.split().freeze()));
+                }
+                self.packet.clear();
+            }
+        }
+        session.close(now);
+        while self.farewell.len() < MAX_FAREWELL && session.poll_transmit(now, &mut datagram) {
+            self.farewell.push_back((route, datagram.split().freeze()));
+        }
+    }
+
+    fn set_dtls_state(&mut self, state: dtls::State) {
+        if self.dtls_state != state {
+            self.dtls_state = state;
+            self.events.push_back(Event::DtlsStateChanged(state));
+        }
+    }
+
+    /// A candidate line as it is signalled, for our one section.
+    fn signalled(&self, candidate: String) -> IceCandidate {
+        let section = self.negotiation.data_section();
+        IceCandidate {
+            candidate,
+            sdp_mid: section.map(|(mid, _)| mid.to_owned()),
+            sdp_mline_index: section.map(|(_, index)| index),
+            username_fragment: Some(self.ice.local_credentials().ufrag.clone()),
+        }
+    }
+}
+
+/// Datagrams that an ended peer may still send: an ABORT and an alert, with room for what DTLS adds.
+const MAX_FAREWELL: usize = 8;
