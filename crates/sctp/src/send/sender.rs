@@ -4,6 +4,7 @@ use super::{Reliability, SendError};
 use crate::congestion::CongestionConfig;
 use crate::number::Tsn;
 use crate::rto::RtoConfig;
+use crate::wire::{PacketWriter, Sack};
 use crate::{Ppid, StreamId};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -138,8 +139,14 @@ impl Sender {
     ) -> Result<(), SendError> {
         todo!()
     }
-    // fn handle_sack(&mut self, now: Instant, sack: &wire::Sack<'_>) -> SackOutcome
-    // fn write_data(&mut self, now: Instant, packet: &mut wire::PacketWriter) -> bool    false: nothing was added
+    pub(crate) fn handle_sack(&mut self, now: Instant, sack: &Sack<'_>) -> SackOutcome {
+        todo!()
+    }
+    /// Appends DATA chunks to the packet: retransmissions first, then new data as the windows allow.
+    /// Returns whether anything was added.
+    pub(crate) fn write_data(&mut self, now: Instant, packet: &mut PacketWriter<'_>) -> bool {
+        todo!()
+    }
     /// The cumulative TSN of a SHUTDOWN; no gap report, so nothing is taken as missing.
     pub(crate) fn handle_cumulative(&mut self, now: Instant, cumulative: Tsn) -> SackOutcome {
         todo!()
