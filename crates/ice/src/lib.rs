@@ -12,5 +12,5 @@ mod tests;
 
 pub use agent::{Agent, Config, Event, FailureReason, Mode, Role, Route, State, Stats};
 pub use candidate::{Candidate, CandidateAddress, CandidateError, CandidateKind, Transport};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, CredentialsError};
 pub use stun::local_ufrag;

@@ -1,1 +1,3 @@
-//! skeleton
+//! Pair tests, and the tests of the text forms.
+
+mod candidate;
