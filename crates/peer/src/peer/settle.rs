@@ -235,7 +235,7 @@ impl Peer {
         let section = self.negotiation.data_section();
         IceCandidate {
             candidate,
-            sdp_mid: section.map(|(mid, _)| mid.to_owned()),
+            sdp_mid: section.and_then(|(mid, _)| mid.map(str::to_owned)),
             sdp_mline_index: section.map(|(_, index)| index),
             username_fragment: Some(self.ice.local_credentials().ufrag.clone()),
         }
