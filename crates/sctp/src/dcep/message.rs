@@ -223,3 +223,152 @@ const ACK: u8 = 0x02;
 const OPEN: u8 = 0x03;
 /// What stands before the label.
 const OPEN_FIXED_LEN: usize = 12;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// RFC 8832 §5.1: Firefox opens a channel.
+    #[test]
+    fn open_from_capture() {
+        let bytes = b"\x03\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00\x05reliableproto";
+        let expected = Open {
+            channel_type: ChannelType::Reliable,
+            priority: 0,
+            reliability_parameter: 0,
+            label: b"reliable",
+            protocol: b"proto",
+        };
+        assert_eq!(Message::parse(bytes), Ok(Message::Open(expected)));
+        assert_eq!(Message::Open(expected).to_bytes(), bytes[..]);
+        assert_eq!(
+            Message::Open(expected).to_string(),
+            r#"OPEN Reliable priority=0 parameter=0 label="reliable" protocol="proto""#
+        );
+    }
+
+    /// RFC 8832 §5.1: libdatachannel opens one that gives up after 30 ms.
+    #[test]
+    fn timed_open_from_capture() {
+        let bytes = b"\x03\x02\x00\x00\x00\x00\x00\x1e\x00\x05\x00\x00timed";
+        let Ok(Message::Open(open)) = Message::parse(bytes) else { panic!() };
+        assert!(open.ordered());
+        assert_eq!(open.reliability(), Reliability::MaxLifetime(Duration::from_millis(30)));
+        assert_eq!(
+            open,
+            Open::new(true, Reliability::MaxLifetime(Duration::from_millis(30)), 0, "timed", "")
+        );
+    }
+
+    /// RFC 8832 §5.2
+    #[test]
+    fn ack() {
+        assert_eq!(Message::parse(&[2]), Ok(Message::Ack));
+        assert_eq!(Message::Ack.to_bytes(), [2][..]);
+        assert_eq!(Message::Ack.to_string(), "ACK");
+    }
+
+    /// RFC 8832 §5.1: all six channel types, byte for byte, and what each means.
+    #[test]
+    fn channel_types() {
+        let retransmits = Reliability::MaxRetransmits(5);
+        let lifetime = Reliability::MaxLifetime(Duration::from_millis(300));
+        for (wire, ordered, reliability, parameter) in [
+            (0x00, true, Reliability::Reliable, [0, 0, 0, 0]),
+            (0x80, false, Reliability::Reliable, [0, 0, 0, 0]),
+            (0x01, true, retransmits, [0, 0, 0, 5]),
+            (0x81, false, retransmits, [0, 0, 0, 5]),
+            (0x02, true, lifetime, [0, 0, 1, 44]),
+            (0x82, false, lifetime, [0, 0, 1, 44]),
+        ] {
+            let [a, b, c, d] = parameter;
+            let bytes = [3, wire, 1, 0, a, b, c, d, 0, 1, 0, 2, b'l', b'p', b'r'];
+            let open = Open::new(ordered, reliability, 256, "l", "pr");
+            assert_eq!(Message::Open(open).to_bytes(), bytes[..]);
+            assert_eq!(Message::parse(&bytes), Ok(Message::Open(open)));
+            assert_eq!((open.ordered(), open.reliability()), (ordered, reliability));
+        }
+    }
+
+    /// RFC 8832 §5.1: the parameter of reliable channels "MUST be ignored on the receiving side".
+    #[test]
+    fn parameter_of_reliable_channels_is_ignored() {
+        let Ok(Message::Open(open)) = Message::parse(&[3, 0x80, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0]) else {
+            panic!()
+        };
+        assert_eq!(open.reliability(), Reliability::Reliable);
+    }
+
+    #[test]
+    fn large_parameters_are_capped() {
+        let most = [3, 0x01, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
+        let Ok(Message::Open(open)) = Message::parse(&most) else { panic!() };
+        assert_eq!(open.reliability(), Reliability::MaxRetransmits(u16::MAX));
+        let open = Open::new(true, Reliability::MaxLifetime(Duration::MAX), 0, "", "");
+        assert_eq!(open.reliability_parameter, u32::MAX);
+    }
+
+    /// RFC 8832 §8.2.1, §8.2.2: types that are reserved or not assigned.
+    #[test]
+    fn unknown_types_are_refused() {
+        for kind in (0..=255).filter(|kind| ![2, 3].contains(kind)) {
+            assert_eq!(Message::parse(&[kind]), Err(ParseError::Type(kind.into())));
+        }
+        for kind in (0..=255).filter(|kind| kind & 0x7F > 2) {
+            let message = [3, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            assert_eq!(Message::parse(&message), Err(ParseError::Type(kind.into())));
+        }
+    }
+
+    /// The lengths account for the whole message.
+    #[test]
+    fn lengths_must_agree() {
+        assert_eq!(Message::parse(&[]), Err(ParseError::Truncated));
+        assert_eq!(Message::parse(&[2, 0]), Err(ParseError::Trailing(1)));
+        let sound = b"\x03\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01abc";
+        for (label, protocol, error) in [
+            (2, 0, ParseError::Trailing(1)),
+            (1, 1, ParseError::Trailing(1)),
+            (3, 1, ParseError::Truncated),
+            (2, 2, ParseError::Truncated),
+            (0xFFFF, 0xFFFF, ParseError::Truncated),
+        ] {
+            let mut message = sound.to_vec();
+            message[8..10].copy_from_slice(&u16::to_be_bytes(label));
+            message[10..12].copy_from_slice(&u16::to_be_bytes(protocol));
+            assert_eq!(Message::parse(&message), Err(error), "{label} and {protocol}");
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let sound = b"\x03\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01abc";
+        for length in 0..sound.len() {
+            assert_eq!(Message::parse(&sound[..length]), Err(ParseError::Truncated), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            kind in prop_oneof![Just(0_u8), Just(1), Just(2), Just(0x80), Just(0x81), Just(0x82)],
+            (priority, reliability_parameter) in any::<(u16, u32)>(),
+            label: Vec<u8>,
+            protocol: Vec<u8>,
+        ) {
+            let open = Open {
+                channel_type: ChannelType::from_wire(kind).unwrap(),
+                priority,
+                reliability_parameter,
+                label: &label,
+                protocol: &protocol,
+            };
+            let bytes = Message::Open(open).to_bytes();
+            prop_assert_eq!(Message::parse(&bytes), Ok(Message::Open(open)));
+            let line = Message::Open(open).to_string();
+            prop_assert!(line.len() < 700 && line.chars().all(|c| !c.is_control()));
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Data channels on an association (RFC 8831, RFC 8832). skeleton of the public face
 #[allow(dead_code, reason = "the channels are written at the same time")]
-mod message;
+pub(crate) mod message;
 
 use crate::Reliability;
 use crate::{Association, CloseReason, Config};

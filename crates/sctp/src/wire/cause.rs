@@ -182,3 +182,110 @@ const COOKIE_WHILE_SHUTTING_DOWN: u16 = 10;
 const RESTART_WITH_NEW_ADDRESSES: u16 = 11;
 const USER_INITIATED_ABORT: u16 = 12;
 const PROTOCOL_VIOLATION: u16 = 13;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn parsed(bytes: &[u8]) -> Vec<Result<Cause<'_>, ParseError>> {
+        Causes::parse(bytes).expect("sound lengths").iter().collect()
+    }
+
+    /// RFC 9260 §3.3.10.1 to §3.3.10.13: each cause as it is drawn there.
+    #[test]
+    fn from_the_diagrams() {
+        let types = [7, 8, 9];
+        let unknown = Unknown { kind: 0x00b0, value: &[1, 2] };
+        for (bytes, cause, shown) in [
+            ("00010008 00070000", Cause::InvalidStream(StreamId(7)), "invalid-stream(7)"),
+            (
+                "0002000e 00000003 0007 0008 0009",
+                Cause::MissingParameters(List::new(&types)),
+                "missing-parameters[7,8,9]",
+            ),
+            ("00030008 000003e8", Cause::StaleCookie(1000), "stale-cookie(1000)"),
+            ("00040004", Cause::OutOfResource, "out-of-resource"),
+            ("00050006 0102", Cause::UnresolvableAddress(&[1, 2]), "unresolvable-address(2)"),
+            ("00060008 20000004", Cause::UnrecognizedChunk(&[0x20, 0, 0, 4]), "unrecognized-chunk(4)"),
+            ("00070004", Cause::InvalidMandatoryParameter, "invalid-mandatory-parameter"),
+            (
+                "00080008 c0200004",
+                Cause::UnrecognizedParameters(&[0xc0, 0x20, 0, 4]),
+                "unrecognized-parameters(4)",
+            ),
+            ("00090008 00000005", Cause::NoUserData(Tsn(5)), "no-user-data(5)"),
+            ("000a0004", Cause::CookieWhileShuttingDown, "cookie-while-shutting-down"),
+            ("000b0006 0102", Cause::RestartWithNewAddresses(&[1, 2]), "restart-with-new-addresses(2)"),
+            ("000c0007 627965", Cause::UserInitiatedAbort(b"bye"), r#"user-initiated-abort("bye")"#),
+            ("000d0007 6e0a6f", Cause::ProtocolViolation(b"n\no"), r#"protocol-violation("n\no")"#),
+            ("00b00006 0102", Cause::Unknown(unknown), "cause 0x00b0(2)"),
+        ] {
+            let bytes = hex(bytes);
+            assert_eq!(parsed(&bytes), [Ok(cause)], "{shown}");
+            assert_eq!(cause.to_string(), shown);
+            let mut out = BytesMut::new();
+            Causes::new(&[cause]).write(&mut out);
+            assert_eq!(out, bytes);
+            for length in 1..bytes.len() {
+                assert!(Causes::parse(&bytes[..length]).is_err(), "{length} bytes of {shown}");
+            }
+        }
+    }
+
+    /// A cause of the wrong size is an error of its own; the ones behind it are still given.
+    #[test]
+    fn impossible_values() {
+        for (bytes, error) in [
+            ("00010006 0007", ParseError::Truncated),
+            ("0002000e 00000002 0007 0008 0009", ParseError::Count),
+            ("0002000e 00000004 0007 0008 0009", ParseError::Count),
+            ("0002000e ffffffff 0007 0008 0009", ParseError::Count),
+            ("0002000b 00000001 000700", ParseError::Count),
+            ("0003000c 00000001 00000001", ParseError::Trailing(4)),
+            ("00040008 00000000", ParseError::Trailing(4)),
+            ("00090004", ParseError::Truncated),
+        ] {
+            let mut bytes = hex(bytes);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes.extend_from_slice(&hex("000a0004"));
+            assert_eq!(parsed(&bytes), [Err(error), Ok(Cause::CookieWhileShuttingDown)], "{bytes:02x?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            (kind, number, stream) in (14_u16.., any::<u32>(), any::<u16>()),
+            value in bytes(),
+            types in vec(any::<u16>(), 0..9),
+        ) {
+            let all = [
+                Cause::InvalidStream(StreamId(stream)),
+                Cause::MissingParameters(List::new(&types)),
+                Cause::StaleCookie(number),
+                Cause::OutOfResource,
+                Cause::UnresolvableAddress(&value),
+                Cause::UnrecognizedChunk(&value),
+                Cause::InvalidMandatoryParameter,
+                Cause::UnrecognizedParameters(&value),
+                Cause::NoUserData(Tsn(number)),
+                Cause::CookieWhileShuttingDown,
+                Cause::RestartWithNewAddresses(&value),
+                Cause::UserInitiatedAbort(&value),
+                Cause::ProtocolViolation(&value),
+                Cause::Unknown(Unknown { kind, value: &value }),
+            ];
+            let list = Causes::new(&all);
+            let mut out = BytesMut::new();
+            list.write(&mut out);
+            prop_assert_eq!(out.len(), list.wire_len());
+            let parsed = Causes::parse(&out).expect("own causes are sound");
+            prop_assert_eq!(parsed, list);
+            prop_assert_eq!(parsed.iter().count(), all.len());
+        }
+    }
+}

@@ -107,3 +107,69 @@ pub(super) const IMMEDIATE: u8 = 0x08;
 
 /// TSN, stream identifier, stream sequence number and payload protocol identifier.
 const FIXED_LEN: usize = 12;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::Chunk;
+    use super::super::testing::*;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Chromium opens a channel.
+    #[test]
+    fn from_capture() {
+        let packet =
+            hex("13881388 15558a52 9a33fb12 00030029 6bed5c34 00010000 00000032 03000100 00000000 00080005
+             72656c69 61626c65 70726f74 6f000000");
+        let Chunk::Data(data) = only_chunk(&packet) else { panic!() };
+        let payload = hex("03000100 00000000 00080005 72656c69 61626c65 70726f74 6f");
+        let expected = Data {
+            tsn: Tsn(1_810_717_748),
+            stream: StreamId(1),
+            ssn: Ssn(0),
+            ppid: Ppid::DCEP,
+            begin: true,
+            end: true,
+            unordered: false,
+            immediate: false,
+            payload: &payload,
+        };
+        assert_eq!(data, expected);
+        assert_eq!(Chunk::Data(data).to_string(), "DATA tsn=1810717748 sid=1 ssn=0 ppid=50 --BE len=25");
+    }
+
+    /// RFC 9260 §3.3.1, RFC 7053 §3: one bit each; the upper half is reserved and ignored.
+    #[test]
+    fn flags_are_independent() {
+        for (bits, shown) in [(0x01, "---E"), (0x02, "--B-"), (0x04, "-U--"), (0x08, "I---"), (0xF0, "----")]
+        {
+            let chunk = [0, bits, 0, 16, 0, 0, 0, 1, 0, 2, 0, 3, 0, 0, 0, 51];
+            let Ok(Chunk::Data(data)) = parse_chunk(&chunk) else { panic!() };
+            assert_eq!(data.to_string(), format!(" tsn=1 sid=2 ssn=3 ppid=51 {shown} len=0"));
+            assert_eq!(data.flags(), bits & 0x0F);
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let chunk = hex("00030014 6bed5c34 00010000 00000033 61626364");
+        assert_every_truncation_is_an_error(&chunk);
+        assert_fixed_fields_are_needed(&chunk, FIXED_LEN);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            (tsn, stream, ssn, ppid) in any::<(u32, u16, u16, u32)>(),
+            (begin, end, unordered, immediate) in any::<(bool, bool, bool, bool)>(),
+            payload in bytes(),
+        ) {
+            let (tsn, stream, ssn, ppid) = (Tsn(tsn), StreamId(stream), Ssn(ssn), Ppid(ppid));
+            let payload = &payload;
+            assert_round_trip(&Chunk::Data(Data {
+                tsn, stream, ssn, ppid, begin, end, unordered, immediate, payload
+            }));
+        }
+    }
+}

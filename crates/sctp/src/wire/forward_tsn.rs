@@ -81,3 +81,53 @@ impl fmt::Display for SkippedStream {
         write!(f, "{}:{}", self.stream, self.ssn.0)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::Chunk;
+    use super::super::testing::*;
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// pion gives up on a message of stream 3.
+    #[test]
+    fn from_capture() {
+        let packet = hex("13881388a2d15a844d962f19c000000cf741f99200030001");
+        let expected = ForwardTsn {
+            new_cumulative_tsn: Tsn(4_148_296_082),
+            streams: List::new(&[SkippedStream { stream: StreamId(3), ssn: Ssn(1) }]),
+        };
+        assert_eq!(only_chunk(&packet), Chunk::ForwardTsn(expected));
+        assert_eq!(written(&expected), packet[12..]);
+        assert_eq!(Chunk::ForwardTsn(expected).to_string(), "FORWARD-TSN cum=4148296082 streams=[3:1]");
+    }
+
+    /// Half a stream at the end.
+    #[test]
+    fn streams_are_whole() {
+        assert_eq!(parse_chunk(&hex("c000000e f741f992 00030001 0005")), Err(ParseError::Count));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let chunk = hex("c0000010 f741f992 00030001 00050002");
+        assert_every_truncation_is_an_error(&chunk);
+        assert_fixed_fields_are_needed(&chunk, 4);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(tsn: u32, streams in vec(any::<(u16, u16)>(), 0..40)) {
+            let streams: Vec<_> = streams
+                .into_iter()
+                .map(|(stream, ssn)| SkippedStream { stream: StreamId(stream), ssn: Ssn(ssn) })
+                .collect();
+            assert_round_trip(&Chunk::ForwardTsn(ForwardTsn {
+                new_cumulative_tsn: Tsn(tsn),
+                streams: List::new(&streams),
+            }));
+        }
+    }
+}

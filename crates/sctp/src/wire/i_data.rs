@@ -110,3 +110,67 @@ impl fmt::Display for IData<'_> {
 
 /// TSN, stream identifier, reserved, message identifier and the shared field.
 const FIXED_LEN: usize = 16;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::Chunk;
+    use super::super::testing::*;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Firefox, which has I-DATA, opens a channel.
+    #[test]
+    fn from_capture() {
+        let packet = hex("13881388 df48aa39 0e87be69 40030028 75a42779 00030000 00000000 00000032
+             03000000 00000000 00080000 72656c69 61626c65");
+        let Chunk::IData(data) = only_chunk(&packet) else { panic!() };
+        let payload = hex("03000000 00000000 00080000 72656c69 61626c65");
+        let expected = IData {
+            tsn: Tsn(1_973_692_281),
+            stream: StreamId(3),
+            mid: Mid(0),
+            fragment: Fragment::First(Ppid::DCEP),
+            end: true,
+            unordered: false,
+            immediate: false,
+            payload: &payload,
+        };
+        assert_eq!(data, expected);
+        assert_eq!(Chunk::IData(data).to_string(), "I-DATA tsn=1973692281 sid=3 mid=0 ppid=50 --BE len=20");
+    }
+
+    /// RFC 8260 §2.1: without the B bit the last field is the Fragment Sequence Number.
+    #[test]
+    fn later_fragments_have_a_number() {
+        let chunk = hex("40040015 00000001 0002ffff 00000003 00000004 61");
+        let Ok(Chunk::IData(data)) = parse_chunk(&chunk) else { panic!() };
+        assert_eq!(data.fragment, Fragment::Later(4));
+        assert_eq!(data.to_string(), " tsn=1 sid=2 mid=3 fsn=4 -U-- len=1");
+        // The reserved field is ignored, and sent as 0.
+        assert_eq!(written(&data), hex("40040015 00000001 00020000 00000003 00000004 61"));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let chunk = hex("40070018 00000001 00020000 00000003 00000033 61626364");
+        assert_every_truncation_is_an_error(&chunk);
+        assert_fixed_fields_are_needed(&chunk, FIXED_LEN);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            (tsn, stream, mid, number) in any::<(u32, u16, u32, u32)>(),
+            (begin, end, unordered, immediate) in any::<(bool, bool, bool, bool)>(),
+            payload in bytes(),
+        ) {
+            let (tsn, stream, mid) = (Tsn(tsn), StreamId(stream), Mid(mid));
+            let fragment = if begin { Fragment::First(Ppid(number)) } else { Fragment::Later(number) };
+            let payload = &payload;
+            assert_round_trip(&Chunk::IData(IData {
+                tsn, stream, mid, fragment, end, unordered, immediate, payload
+            }));
+        }
+    }
+}

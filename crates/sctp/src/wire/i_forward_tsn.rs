@@ -91,3 +91,61 @@ impl fmt::Display for SkippedMessages {
 }
 
 const U: u16 = 0x0001;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::Chunk;
+    use super::super::testing::*;
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// Firefox gives up on the unordered messages of stream 1 up to 10.
+    #[test]
+    fn from_capture() {
+        let packet = hex("13881388df48aa395336b0abc200001075a42791000100010000000a");
+        let expected = IForwardTsn {
+            new_cumulative_tsn: Tsn(1_973_692_305),
+            streams: List::new(&[SkippedMessages { stream: StreamId(1), unordered: true, mid: Mid(10) }]),
+        };
+        assert_eq!(only_chunk(&packet), Chunk::IForwardTsn(expected));
+        assert_eq!(written(&expected), packet[12..]);
+        assert_eq!(Chunk::IForwardTsn(expected).to_string(), "I-FORWARD-TSN cum=1973692305 streams=[1u:10]");
+    }
+
+    /// RFC 8260 §2.3.1: all but the lowest bit of the flags is reserved; half a stream is not sound.
+    #[test]
+    fn reserved_bits_are_ignored() {
+        let bytes = hex("c2000010 75a42791 0001fffe 0000000a");
+        let Ok(Chunk::IForwardTsn(chunk)) = parse_chunk(&bytes) else { panic!() };
+        let expected = SkippedMessages { stream: StreamId(1), unordered: false, mid: Mid(10) };
+        assert_eq!(chunk.streams, List::new(&[expected]));
+        assert_eq!(parse_chunk(&hex("c200000c 75a42791 00010000")), Err(ParseError::Count));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let chunk = hex("c2000018 75a42791 00010001 0000000a 00020000 0000000b");
+        assert_every_truncation_is_an_error(&chunk);
+        assert_fixed_fields_are_needed(&chunk, 4);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(tsn: u32, streams in vec(any::<(u16, bool, u32)>(), 0..40)) {
+            let streams: Vec<_> = streams
+                .into_iter()
+                .map(|(stream, unordered, mid)| SkippedMessages {
+                    stream: StreamId(stream),
+                    unordered,
+                    mid: Mid(mid),
+                })
+                .collect();
+            assert_round_trip(&Chunk::IForwardTsn(IForwardTsn {
+                new_cumulative_tsn: Tsn(tsn),
+                streams: List::new(&streams),
+            }));
+        }
+    }
+}

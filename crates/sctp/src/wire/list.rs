@@ -170,3 +170,39 @@ impl Item for Tsn {
         out.put_u32(self.0);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sources_are_the_same_list() {
+        let wire = List::<Tsn>::parse(&[0, 0, 0, 1, 0, 0, 0, 2]).unwrap();
+        let items = List::new(&[Tsn(1), Tsn(2)]);
+        assert_eq!(wire, items);
+        assert_ne!(wire, List::new(&[Tsn(1)]));
+        assert_eq!(format!("{wire:?}"), "[Tsn(1), Tsn(2)]");
+        for list in [wire, items] {
+            let mut iter = list.iter();
+            assert_eq!(iter.len(), 2);
+            assert_eq!(iter.next(), Some(Tsn(1)));
+            assert_eq!(iter.len(), 1);
+            assert_eq!(iter.next(), Some(Tsn(2)));
+            assert_eq!((iter.len(), iter.next()), (0, None));
+            let mut out = BytesMut::new();
+            list.write(&mut out);
+            assert_eq!(out, [0, 0, 0, 1, 0, 0, 0, 2][..]);
+            assert_eq!(list.wire_len(), out.len());
+        }
+    }
+
+    #[test]
+    fn items_are_whole() {
+        for length in 0..9 {
+            let list = List::<Tsn>::parse(&[0; 8][..length]);
+            let expected = if length % 4 == 0 { Ok(length / 4) } else { Err(ParseError::Count) };
+            assert_eq!(list.map(|list| list.len()), expected);
+        }
+    }
+}

@@ -26,6 +26,12 @@ mod reader;
 mod reconfig;
 mod sack;
 mod shutdown;
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod testing;
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests;
 mod text;
 mod tlv;
 
@@ -41,6 +47,8 @@ pub(crate) use i_data::{Fragment, IData};
 pub(crate) use i_forward_tsn::{IForwardTsn, SkippedMessages};
 pub(crate) use init::Init;
 pub(crate) use list::List;
+#[cfg(feature = "__fuzzing")]
+pub(crate) use packet::seal;
 pub(crate) use packet::{Checksum, Chunks, Header, PacketWriter, parse};
 pub(crate) use pad::Pad;
 pub(crate) use parameter::{Parameter, Parameters};

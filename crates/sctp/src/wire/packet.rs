@@ -152,18 +152,24 @@ impl<'b> PacketWriter<'b> {
             return 0;
         }
         let packet = self.buffer.get_mut(self.start..).unwrap_or_default();
-        let value = match checksum {
-            Checksum::Crc32c => checksum::of_packet(packet),
-            Checksum::Zero => [0; checksum::FIELD_LEN],
-        };
-        if let Some(field) = packet.get_mut(checksum::FIELD_OFFSET..Header::LEN) {
-            field.copy_from_slice(&value);
+        match checksum {
+            Checksum::Crc32c => seal(packet),
+            // `new` left it so.
+            Checksum::Zero => {}
         }
         packet.len()
     }
 
     fn len(&self) -> usize {
         self.buffer.len().saturating_sub(self.start)
+    }
+}
+
+/// Fills in the checksum of a packet.
+pub(crate) fn seal(packet: &mut [u8]) {
+    let value = checksum::of_packet(packet);
+    if let Some(field) = packet.get_mut(checksum::FIELD_OFFSET..Header::LEN) {
+        field.copy_from_slice(&value);
     }
 }
 

@@ -47,3 +47,34 @@ impl fmt::Display for Pad {
         write!(f, " len={}", self.length)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::Chunk;
+    use super::super::testing::*;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Laid out by hand after RFC 4820 §3; what the padding is does not matter.
+    #[test]
+    fn from_the_diagram() {
+        let chunk = hex("84000009 ffffffffff");
+        let expected = Pad { length: 5 };
+        assert_eq!(parse_chunk(&chunk), Ok(Chunk::Pad(expected)));
+        assert_eq!(written(&expected), hex("84000009 0000000000"));
+        assert_eq!(Chunk::Pad(expected).to_string(), "PAD len=5");
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        assert_every_truncation_is_an_error(&hex("84000009 0000000000"));
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(length in 0_usize..=65531) {
+            assert_round_trip(&Chunk::Pad(Pad { length }));
+        }
+    }
+}

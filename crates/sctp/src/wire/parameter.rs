@@ -151,3 +151,167 @@ const ECN_CAPABLE: u16 = 0x8000;
 const ZERO_CHECKSUM_ACCEPTABLE: u16 = 0x8001;
 const SUPPORTED_EXTENSIONS: u16 = 0x8008;
 const FORWARD_TSN_SUPPORTED: u16 = 0xC000;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::UnknownAction;
+    use super::super::testing::*;
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn parsed(bytes: &[u8]) -> Vec<Result<Parameter<'_>, ParseError>> {
+        Parameters::parse(bytes).expect("sound lengths").iter().collect()
+    }
+
+    /// libdatachannel (usrsctp) has more than anybody: what belongs to RFC 4895 is unknown here and passed over.
+    #[test]
+    fn from_capture() {
+        let bytes = hex("c0000004 80010008 00000001 80080009 c00fc180 82000000
+             80020024 46021553 aaba757e 72b0debd b510dbd4 87dabfeb 1f1fda66 9a400566 2f54b5b4
+             80040006 00010000 80030006 80c1");
+        let random = &bytes[28..60];
+        let unknown = |kind, value| Ok(Parameter::Unknown(Unknown { kind, value }));
+        let expected = [
+            Ok(Parameter::ForwardTsnSupported),
+            Ok(Parameter::ZeroChecksumAcceptable(1)),
+            Ok(Parameter::SupportedExtensions(&[0xc0, 0x0f, 0xc1, 0x80, 0x82])),
+            unknown(0x8002, random),
+            unknown(0x8004, &[0, 1]),
+            unknown(0x8003, &[0x80, 0xc1]),
+        ];
+        assert_eq!(parsed(&bytes), expected);
+        for parameter in expected {
+            if let Ok(Parameter::Unknown(field)) = parameter {
+                assert_eq!(field.action(), UnknownAction::Skip);
+            }
+        }
+        assert_eq!(
+            Parameters::parse(&bytes).unwrap().to_string(),
+            " forward-tsn zero-checksum(1) extensions([c0, 0f, c1, 80, 82]) 0x8002(32) 0x8004(2) 0x8003(2)"
+        );
+    }
+
+    /// RFC 9260 §3.3.2.1, §3.3.3.1: each parameter as it is drawn there.
+    #[test]
+    fn from_the_diagrams() {
+        let types = [5, 6];
+        for (bytes, parameter, shown) in [
+            ("00050008 c0000201", Parameter::Ipv4(Ipv4Addr::new(192, 0, 2, 1)), "192.0.2.1"),
+            (
+                "00060014 20010db8 00000000 00000000 00000001",
+                Parameter::Ipv6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+                "2001:db8::1",
+            ),
+            ("00070007 010203", Parameter::StateCookie(&[1, 2, 3]), "state-cookie(3)"),
+            ("00080008 40200004", Parameter::Unrecognized(&[0x40, 0x20, 0, 4]), "unrecognized(4)"),
+            ("00090008 0000ea60", Parameter::CookiePreservative(60_000), "cookie-preservative(60000)"),
+            ("000b0006 6100", Parameter::HostName(b"a\0"), r#"host-name("a\x00")"#),
+            ("000c0008 0005 0006", Parameter::SupportedAddressTypes(List::new(&types)), "address-types(2)"),
+            ("80000004", Parameter::EcnCapable, "ecn"),
+            ("80010008 00000001", Parameter::ZeroChecksumAcceptable(1), "zero-checksum(1)"),
+            (
+                "80080007 40c082",
+                Parameter::SupportedExtensions(&[0x40, 0xc0, 0x82]),
+                "extensions([40, c0, 82])",
+            ),
+            ("c0000004", Parameter::ForwardTsnSupported, "forward-tsn"),
+        ] {
+            let bytes = hex(bytes);
+            assert_eq!(parsed(&bytes), [Ok(parameter)], "{shown}");
+            assert_eq!(parameter.to_string(), shown);
+            let mut out = BytesMut::new();
+            Parameters::new(&[parameter]).write(&mut out);
+            assert_eq!(out, bytes);
+            for length in 1..bytes.len() {
+                assert!(Parameters::parse(&bytes[..length]).is_err(), "{length} bytes of {shown}");
+            }
+        }
+    }
+
+    /// A known parameter of the wrong size is an error of its own; the ones behind it are still given.
+    #[test]
+    fn impossible_values() {
+        for (bytes, error) in [
+            ("00050007 010203", ParseError::Truncated),
+            ("00060015 20010db8 00000000 00000000 00000001 00", ParseError::Trailing(1)),
+            ("0009000c 00000001 00000001", ParseError::Trailing(4)),
+            ("000c0007 000500", ParseError::Count),
+            ("80000008 00000000", ParseError::Trailing(4)),
+            ("80010004", ParseError::Truncated),
+            ("8001000c 00000001 00000001", ParseError::Trailing(4)),
+            ("c0000008 00000000", ParseError::Trailing(4)),
+        ] {
+            let mut bytes = hex(bytes);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes.extend_from_slice(&hex("80000004"));
+            assert_eq!(parsed(&bytes), [Err(error), Ok(Parameter::EcnCapable)], "{bytes:02x?}");
+        }
+    }
+
+    /// RFC 9260 §3.2.1: the two high bits of an unknown type say whether to go on and whether to report it.
+    #[test]
+    fn unknown_types_act_by_their_high_bits() {
+        for (kind, action) in [
+            (0x0020, UnknownAction::Stop),
+            (0x4020, UnknownAction::StopAndReport),
+            (0x8020, UnknownAction::Skip),
+            (0xC020, UnknownAction::SkipAndReport),
+        ] {
+            let mut bytes = u16::to_be_bytes(kind).to_vec();
+            bytes.extend_from_slice(&hex("0005 aa000000 80000004"));
+            let field = Unknown { kind, value: &[0xaa] };
+            assert_eq!(field.action(), action);
+            let mut expected = vec![Ok(Parameter::Unknown(field))];
+            if !action.stops() {
+                expected.push(Ok(Parameter::EcnCapable));
+            }
+            assert_eq!(parsed(&bytes), expected);
+            // A report holds it whole, as it came.
+            let mut echo = BytesMut::new();
+            field.write(&mut echo);
+            assert_eq!(echo, bytes[..5]);
+        }
+    }
+
+    /// Parameters are cheap to send; only so many are looked at.
+    #[test]
+    fn at_most_64_are_looked_at() {
+        let bytes = hex("80000004").repeat(16_000);
+        assert_eq!(parsed(&bytes), vec![Ok(Parameter::EcnCapable); 64]);
+        let shown = Parameters::parse(&bytes).unwrap().to_string();
+        assert_eq!(shown, " ecn ecn ecn ecn ecn ecn ecn ecn …");
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            (kind, number, address) in any::<(u16, u32, u128)>(),
+            value in bytes(),
+            types in vec(any::<u16>(), 0..9),
+        ) {
+            let all = [
+                Parameter::Ipv4(number.into()),
+                Parameter::Ipv6(address.into()),
+                Parameter::StateCookie(&value),
+                Parameter::Unrecognized(&value),
+                Parameter::CookiePreservative(number),
+                Parameter::HostName(&value),
+                Parameter::SupportedAddressTypes(List::new(&types)),
+                Parameter::EcnCapable,
+                Parameter::ZeroChecksumAcceptable(number),
+                Parameter::SupportedExtensions(&value),
+                Parameter::ForwardTsnSupported,
+                Parameter::Unknown(Unknown { kind: kind | 0x8010, value: &value }),
+            ];
+            let list = Parameters::new(&all);
+            let mut out = BytesMut::new();
+            list.write(&mut out);
+            prop_assert_eq!(out.len(), list.wire_len());
+            let parsed = Parameters::parse(&out).expect("own parameters are sound");
+            prop_assert_eq!(parsed, list);
+            prop_assert_eq!(parsed.iter().count(), all.len());
+        }
+    }
+}

@@ -61,3 +61,31 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(ParseError::Trailing(self.rest.len())) }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_in_network_order() {
+        let mut reader = Reader::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(reader.u8(), Ok(1));
+        assert_eq!(reader.u16(), Ok(0x0203));
+        assert_eq!(reader.u32(), Ok(0x0405_0607));
+        assert_eq!(reader.finish(), Err(ParseError::Trailing(2)));
+        assert_eq!(reader.take(2), Ok(&[8, 9][..]));
+        assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_failed_read_takes_nothing() {
+        let mut reader = Reader::new(&[1, 2, 3]);
+        assert_eq!(reader.u32(), Err(ParseError::Truncated));
+        assert_eq!(reader.take(4), Err(ParseError::Truncated));
+        assert_eq!(reader.rest(), [1, 2, 3]);
+        reader.skip_up_to(usize::MAX);
+        assert!(reader.is_empty());
+        assert_eq!(reader.u8(), Err(ParseError::Truncated));
+    }
+}

@@ -275,3 +275,128 @@ const TSN_RESET: u16 = 15;
 const RESPONSE: u16 = 16;
 const ADD_OUTGOING: u16 = 17;
 const ADD_INCOMING: u16 = 18;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::Chunk;
+    use super::super::testing::*;
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// Firefox closes all its channels.
+    #[test]
+    fn request_from_capture() {
+        let packet =
+            hex("138813881f95eacc70f9864d8200001e000d001ab29885a7b29885a7b29885ca000100030005000700090000");
+        let streams = [1, 3, 5, 7, 9].map(StreamId);
+        let parameters = [ReconfigParameter::OutgoingReset {
+            request: 2_996_340_135,
+            response: 2_996_340_135,
+            last_tsn: Tsn(2_996_340_170),
+            streams: List::new(&streams),
+        }];
+        let expected = ReConfig { parameters: ReconfigParameters::new(&parameters) };
+        assert_eq!(only_chunk(&packet), Chunk::ReConfig(expected));
+        assert_eq!(written(&expected), packet[12..42]);
+        assert_eq!(
+            Chunk::ReConfig(expected).to_string(),
+            "RE-CONFIG outgoing-reset(request=2996340135 response=2996340135 last=2996340170 streams=[1,3,5,7,9])"
+        );
+    }
+
+    /// libdatachannel has done what it was asked.
+    #[test]
+    fn response_from_capture() {
+        let packet = hex("1388138862dbf143e84ac00d820000100010000c70d6862f00000001");
+        let parameters = [ReconfigParameter::Response {
+            response: 1_893_107_247,
+            result: ReconfigResult::Performed,
+            next_tsns: None,
+        }];
+        let expected = ReConfig { parameters: ReconfigParameters::new(&parameters) };
+        assert_eq!(only_chunk(&packet), Chunk::ReConfig(expected));
+        assert_eq!(written(&expected), packet[12..]);
+        assert_eq!(Chunk::ReConfig(expected).to_string(), "RE-CONFIG response(1893107247 Performed)");
+    }
+
+    /// RFC 6525 §4: each parameter as it is drawn there.
+    #[test]
+    fn parameters_from_the_diagrams() {
+        let streams = [StreamId(1), StreamId(2), StreamId(3)];
+        let next_tsns = Some(NextTsns { sender: Tsn(7), receiver: Tsn(8) });
+        for (bytes, parameter) in [
+            (
+                "000e000e 00000001 0001 0002 0003",
+                ReconfigParameter::IncomingReset { request: 1, streams: List::new(&streams) },
+            ),
+            ("000f0008 00000002", ReconfigParameter::TsnReset { request: 2 }),
+            (
+                "00100014 00000003 00000006 00000007 00000008",
+                ReconfigParameter::Response { response: 3, result: ReconfigResult::InProgress, next_tsns },
+            ),
+            ("0011000c 00000004 0005 0000", ReconfigParameter::AddOutgoing { request: 4, count: 5 }),
+            ("0012000c 00000006 0007 0000", ReconfigParameter::AddIncoming { request: 6, count: 7 }),
+        ] {
+            let bytes = hex(bytes);
+            let mut chunk = vec![130, 0, 0, 4 + u8::try_from(bytes.len()).unwrap()];
+            chunk.extend_from_slice(&bytes);
+            let parameters = [parameter];
+            let expected = ReConfig { parameters: ReconfigParameters::new(&parameters) };
+            assert_eq!(parse_chunk(&chunk), Ok(Chunk::ReConfig(expected)));
+            assert_eq!(written(&expected), chunk);
+            assert_every_truncation_is_an_error(&chunk);
+        }
+    }
+
+    /// Values that are cut or too long make an error of that parameter.
+    #[test]
+    fn impossible_values() {
+        for (bytes, error) in [
+            ("000d000c 00000001 00000002", ParseError::Truncated),
+            ("000d0011 00000001 00000002 00000003 ff", ParseError::Count),
+            ("000e0009 00000001 ff", ParseError::Count),
+            ("000f0009 00000001 ff", ParseError::Trailing(1)),
+            ("00100010 00000001 00000001 00000001", ParseError::Truncated),
+            ("00100015 00000001 00000001 00000001 00000001 ff", ParseError::Trailing(1)),
+            ("0011000a 00000001 0002", ParseError::Truncated),
+        ] {
+            let bytes = hex(bytes);
+            let parameters = ReconfigParameters::parse(&bytes).expect("sound lengths");
+            assert_eq!(parameters.iter().collect::<Vec<_>>(), [Err(error)], "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        assert_every_truncation_is_an_error(&hex(
+            "8200001c 000d0010 00000001 00000002 00000003 000f0008 00000004",
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            (request, response, tsn, count) in any::<(u32, u32, u32, u16)>(),
+            result in 0_u32..9,
+            next in any::<Option<(u32, u32)>>(),
+            streams in vec(any::<u16>().prop_map(StreamId), 0..40),
+        ) {
+            let streams = List::new(&streams);
+            let next_tsns = next.map(|(a, b)| NextTsns { sender: Tsn(a), receiver: Tsn(b) });
+            let result = ReconfigResult::from_wire(result);
+            let parameters = [
+                ReconfigParameter::OutgoingReset { request, response, last_tsn: Tsn(tsn), streams },
+                ReconfigParameter::IncomingReset { request, streams },
+                ReconfigParameter::TsnReset { request },
+                ReconfigParameter::Response { response, result, next_tsns },
+                ReconfigParameter::AddOutgoing { request, count },
+                ReconfigParameter::AddIncoming { request, count },
+            ];
+            for pair in parameters.windows(2) {
+                assert_round_trip(&Chunk::ReConfig(ReConfig { parameters: ReconfigParameters::new(pair) }));
+            }
+        }
+    }
+}

@@ -111,3 +111,75 @@ impl fmt::Display for GapBlock {
 
 /// Cumulative TSN Ack, a_rwnd and the two counts.
 const FIXED_LEN: usize = 12;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::Chunk;
+    use super::super::testing::*;
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// aiortc has a gap and got something twice.
+    #[test]
+    fn from_capture() {
+        let packet = hex("13881388250c7e2c47dd754103000018fb8762e8000feb24000100010002000afb8762e1");
+        let expected = Sack {
+            cumulative_tsn: Tsn(4_219_953_896),
+            a_rwnd: 1_043_236,
+            gaps: List::new(&[GapBlock { start: 2, end: 10 }]),
+            duplicates: List::new(&[Tsn(4_219_953_889)]),
+        };
+        assert_eq!(only_chunk(&packet), Chunk::Sack(expected));
+        assert_eq!(written(&expected), packet[12..]);
+        assert_eq!(
+            Chunk::Sack(expected).to_string(),
+            "SACK cum=4219953896 a_rwnd=1043236 gaps=[2-10] duplicates=1"
+        );
+    }
+
+    /// RFC 9260 §3.3.4: the two counts and the length say the same, or nothing of the chunk is believed.
+    #[test]
+    fn counts_must_agree_with_the_length() {
+        let sound = hex("03000018 fb8762e8 000feb24 0001 0001 0002000a fb8762e1");
+        parse_chunk(&sound).expect("as it came");
+        for (gaps, duplicates, error) in [
+            (0, 1, ParseError::Trailing(4)),
+            (1, 0, ParseError::Trailing(4)),
+            (2, 1, ParseError::Truncated),
+            (1, 2, ParseError::Truncated),
+            (0xFFFF, 1, ParseError::Truncated),
+            (1, 0xFFFF, ParseError::Truncated),
+            (0xFFFF, 0xFFFF, ParseError::Truncated),
+        ] {
+            let mut chunk = sound.clone();
+            chunk[12..14].copy_from_slice(&u16::to_be_bytes(gaps));
+            chunk[14..16].copy_from_slice(&u16::to_be_bytes(duplicates));
+            assert_eq!(parse_chunk(&chunk), Err(error), "{gaps} gaps, {duplicates} duplicates");
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let chunk = hex("0300001c fb8762e8 000feb24 0002 0001 0002000a 000c000c fb8762e1");
+        assert_every_truncation_is_an_error(&chunk);
+        assert_fixed_fields_are_needed(&chunk, FIXED_LEN);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            (tsn, a_rwnd) in any::<(u32, u32)>(),
+            gaps in vec(any::<(u16, u16)>().prop_map(|(start, end)| GapBlock { start, end }), 0..40),
+            duplicates in vec(any::<u32>().prop_map(Tsn), 0..40),
+        ) {
+            assert_round_trip(&Chunk::Sack(Sack {
+                cumulative_tsn: Tsn(tsn),
+                a_rwnd,
+                gaps: List::new(&gaps),
+                duplicates: List::new(&duplicates),
+            }));
+        }
+    }
+}

@@ -132,3 +132,62 @@ impl fmt::Display for ShutdownComplete {
         f.write_str(if self.tag_reflected { " T" } else { "" })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::Chunk;
+    use super::super::testing::*;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// libdatachannel shuts down, aiortc answers.
+    #[test]
+    fn from_capture() {
+        let shutdown = Shutdown { cumulative_tsn: Tsn(1_893_107_275) };
+        for (packet, expected, line) in [
+            (
+                "1388138862dbf14323f96c580700000870d6864b",
+                Chunk::Shutdown(shutdown),
+                "SHUTDOWN cum=1893107275",
+            ),
+            ("138813886cb014b12af4fb2408000004", Chunk::ShutdownAck, "SHUTDOWN-ACK"),
+            (
+                "1388138862dbf1434b63bca50e000004",
+                Chunk::ShutdownComplete(ShutdownComplete { tag_reflected: false }),
+                "SHUTDOWN-COMPLETE",
+            ),
+        ] {
+            let packet = hex(packet);
+            let chunk = only_chunk(&packet);
+            assert_eq!(chunk, expected);
+            assert_eq!(written(&chunk), packet[12..]);
+            assert_eq!(chunk.to_string(), line);
+        }
+    }
+
+    /// RFC 9260 §3.3.8, §3.3.9, §3.3.13: the lengths are given.
+    #[test]
+    fn lengths_are_fixed() {
+        assert_eq!(parse_chunk(&hex("0700000c 00000001 00000000")), Err(ParseError::Trailing(4)));
+        assert_eq!(parse_chunk(&hex("08000005 00")), Err(ParseError::Trailing(1)));
+        assert_eq!(parse_chunk(&hex("0e000008 00000000")), Err(ParseError::Trailing(4)));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        assert_every_truncation_is_an_error(&hex("07000008 00000001"));
+        assert_every_truncation_is_an_error(&hex("08000004"));
+        assert_every_truncation_is_an_error(&hex("0e010004"));
+        assert_fixed_fields_are_needed(&hex("07000008 00000001"), 4);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(tsn: u32, tag_reflected: bool) {
+            assert_round_trip(&Chunk::Shutdown(Shutdown { cumulative_tsn: Tsn(tsn) }));
+            assert_round_trip(&Chunk::ShutdownAck);
+            assert_round_trip(&Chunk::ShutdownComplete(ShutdownComplete { tag_reflected }));
+        }
+    }
+}

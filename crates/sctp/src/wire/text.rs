@@ -42,3 +42,23 @@ where
 }
 
 const FEW: usize = 8;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_and_cut() {
+        assert_eq!(Escaped(b"a\n\x1b[31m\"\xff").to_string(), r#""a\n\x1b[31m\"\xff""#);
+        assert_eq!(Escaped(&[b'x'; 64]).to_string(), format!("\"{}\"", "x".repeat(64)));
+        assert_eq!(Escaped(&[b'x'; 65]).to_string(), format!("\"{}…\"", "x".repeat(64)));
+    }
+
+    #[test]
+    fn only_the_first_few_are_shown() {
+        assert_eq!(Few([0; 0].iter()).to_string(), "[]");
+        assert_eq!(Few([1, 2].iter()).to_string(), "[1,2]");
+        assert_eq!(Few([0; 20].iter()).to_string(), "[0,0,0,0,0,0,0,0,+12]");
+    }
+}

@@ -170,7 +170,7 @@ impl<'a, T: Tlv<'a>> PartialEq for TlvList<'a, T> {
     fn eq(&self, other: &Self) -> bool {
         match (self.0, other.0) {
             (Source::Wire(a), Source::Wire(b)) => a == b,
-            _ => self.iter().eq(other.iter()),
+            (Source::Items(_), _) | (Source::Wire(_), Source::Items(_)) => self.iter().eq(other.iter()),
         }
     }
 }
@@ -218,3 +218,41 @@ const HEADER_LEN: usize = 4;
 pub(crate) const MAX_FIELDS: usize = 64;
 
 const MAX_SHOWN: usize = 8;
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::testing::hex;
+    use super::super::{Cause, Causes};
+    use super::*;
+
+    /// RFC 9260 §3.2.1: fields are padded to words, the last one is not: its padding belongs to the chunk.
+    #[test]
+    fn padding_stands_between_fields() {
+        let causes = [Cause::UserInitiatedAbort(b"a"), Cause::ProtocolViolation(b"bc"), Cause::OutOfResource];
+        for (count, bytes) in [
+            (0, ""),
+            (1, "000c0005 61"),
+            (2, "000c0005 61000000 000d0006 6263"),
+            (3, "000c0005 61000000 000d0006 62630000 00040004"),
+        ] {
+            let list = Causes::new(&causes[..count]);
+            let mut out = BytesMut::new();
+            list.write(&mut out);
+            assert_eq!(out, hex(bytes));
+            assert_eq!(list.wire_len(), out.len());
+            assert_eq!(Causes::parse(&out), Ok(list));
+        }
+    }
+
+    /// What padding holds does not matter, and at the end some of it may be missing.
+    #[test]
+    fn padding_is_ignored() {
+        let expected = [Cause::UserInitiatedAbort(b"a"), Cause::UserInitiatedAbort(b"b")];
+        for end in ["", "ff", "ffff", "ffffff"] {
+            let bytes = hex(&format!("000c0005 61ffffff 000c0005 62 {end}"));
+            let list = Causes::parse(&bytes).expect("sound");
+            assert!(list.iter().eq(expected.map(Ok)), "{end}");
+        }
+    }
+}
