@@ -43,12 +43,13 @@ pub(crate) fn parse(packet: &[u8], accept_zero: bool) -> Result<(Header, Chunks<
     let destination_port = reader.u16()?;
     let verification_tag = reader.u32()?;
     let received = reader.array()?;
-    // RFC 9260 §6.8: "If the two values are not the same, the receiver MUST treat it as an invalid SCTP packet."
+    // RFC 9260 §6.8: "Verify that the calculated CRC32c checksum is the same as the received CRC32c checksum. If it is
+    // not, the receiver MUST treat the packet as an invalid SCTP packet."
     let unchecked = accept_zero && received == [0; checksum::FIELD_LEN];
     if !unchecked && received != checksum::of_packet(packet) {
         return Err(ParseError::Checksum);
     }
-    // RFC 9260 §3.1: "The source port number 0 MUST NOT be used." "The destination port number 0 MUST NOT be used."
+    // RFC 9260 §3.1: "Source Port Number 0 MUST NOT be used." "Destination Port Number 0 MUST NOT be used."
     if source_port == 0 || destination_port == 0 {
         return Err(ParseError::ZeroPort);
     }
@@ -79,7 +80,7 @@ impl<'a> Iterator for Chunks<'a> {
             }
         };
         let chunk = Chunk::parse(&raw);
-        // RFC 9260 §3.2: "Stop processing this SCTP packet and discard the unrecognized chunk and all further chunks."
+        // RFC 9260 §3.2: stop processing the packet, discard this chunk and all further ones (the report is the caller's).
         if matches!(&chunk, Ok(Chunk::Unknown(unknown)) if unknown.action().stops()) {
             self.reader = Reader::new(&[]);
         }

@@ -43,8 +43,7 @@ fn sizes_of_packets() {
     assert_eq!(error(&vec![0; 65_536]), ParseError::PacketSize(65_536));
 }
 
-/// RFC 9260 §6.8: "If the two values are not the same, the receiver MUST treat it as an invalid SCTP packet." One
-/// wrong bit anywhere is enough.
+/// RFC 9260 §6.8: "the receiver MUST treat the packet as an invalid SCTP packet": one wrong bit anywhere is enough.
 #[test]
 fn every_flipped_bit_is_noticed() {
     let packet = hex(COOKIE_ACK);
@@ -116,8 +115,7 @@ fn a_chunk_length_below_four_ends_the_packet() {
     }
 }
 
-/// RFC 9260 §6.10: "Partial chunks MUST NOT be placed in an SCTP packet": the beginning of one is dropped, the whole
-/// chunks before it are not.
+/// RFC 9260 §6.10: "If the receiver detects a partial chunk, it MUST drop the chunk." The whole chunks before it count.
 #[test]
 fn a_chunk_that_runs_past_the_end_is_dropped() {
     let sack = hex("03000014 00000001 00001000 00010000 00020003");

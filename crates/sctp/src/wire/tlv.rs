@@ -198,6 +198,9 @@ impl<'a, T: Tlv<'a>> fmt::Display for TlvList<'a, T> {
 }
 
 /// One field and the padding behind it, which the last one may lack.
+///
+/// RFC 9260 §3.2: "A robust implementation is expected to accept the chunk whether or not the final padding has been
+/// included in the Chunk Length."
 fn read_field<'a>(reader: &mut Reader<'a>) -> Result<Unknown<'a>, ParseError> {
     let kind = reader.u16()?;
     let length = reader.u16()?;
