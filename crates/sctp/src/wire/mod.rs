@@ -1,8 +1,23 @@
 //! Packets and chunks as they stand on the wire (RFC 9260 §3).
 //!
-//! [`packet::parse`] checks a packet's frame and gives an iterator of borrowed [`Chunk`]s; [`PacketWriter`] appends
-//! chunks to a buffer. Neither allocates. The same types serve both ways: what was parsed borrows the packet, what is
-//! to be written borrows its owner's lists (see [`List`] and [`TlvList`]).
+//! [`parse`] checks a packet's frame (size, checksum, ports) and gives [`Chunks`], an iterator of borrowed [`Chunk`]s.
+//! [`PacketWriter`] appends chunks to a buffer and seals the packet. Neither allocates, and the same types serve both
+//! ways: what was parsed borrows the packet, what is to be written borrows its owner's slices ([`List`], [`TlvList`]).
+//!
+//! ```text
+//! for chunk in chunks {                        let mut packet = PacketWriter::new(buffer, header, max_size);
+//!     match chunk {                            packet.push(&sack);
+//!         Ok(Chunk::Data(data)) => …           if !packet.push(&data) { … it did not fit }
+//!         Err(error) => count it, go on        let size = packet.finish(Checksum::Crc32c);
+//! ```
+//!
+//! What is checked here: that every length is true, that counts equal the lengths around them, that fixed sizes are
+//! met. What is not: whether a value makes sense in a state (a tag of 0, an empty payload, gap blocks in disorder).
+//! The rules for unknown types are applied here as far as they say where to stop; reporting is the association's.
+//!
+//! One file holds one chunk, or the few that share one layout: diagram, struct, `parse`, [`WriteChunk`], `Display`
+//! (one bounded log line with the peer's text escaped), tests. A new chunk needs its file, an arm in [`Chunk::parse`]
+//! and a line in `Chunk::parts`.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #![allow(dead_code, unused_imports, reason = "the other modules of the crate are written at the same time")]
 

@@ -80,7 +80,7 @@ impl<'a> Iterator for Chunks<'a> {
             }
         };
         let chunk = Chunk::parse(&raw);
-        // RFC 9260 §3.2: stop processing the packet, discard this chunk and all further ones (the report is the caller's).
+        // RFC 9260 §3.2: 00 and 01 discard all further chunks; the report is the caller's.
         if matches!(&chunk, Ok(Chunk::Unknown(unknown)) if unknown.action().stops()) {
             self.reader = Reader::new(&[]);
         }
