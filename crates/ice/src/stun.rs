@@ -179,7 +179,7 @@ impl<'a> Scanned<'a> {
         self.decode()
     }
 
-    fn decode(self) -> Result<Authenticated, StunError> {
+    pub(crate) fn decode(self) -> Result<Authenticated, StunError> {
         let decoded = MessageDecoder::<Attribute>::new().decode_from_bytes(self.datagram);
         let Ok(Ok(message)) = decoded else {
             return Err(StunError::Undecodable);
@@ -377,6 +377,8 @@ use attribute::Attribute;
 
 /// RFC 8445 §7.3.1.1.
 pub(crate) const ROLE_CONFLICT: u16 = 487;
+/// RFC 7675 §5.2.
+pub(crate) const FORBIDDEN: u16 = 403;
 /// RFC 8489 §6.3.1.
 pub(crate) const UNKNOWN_ATTRIBUTE: u16 = 420;
 
