@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 /// All sizes are chunk bytes with header and padding (RFC 9260 §7.2). Fast recovery is the sender's: a controller hears
 /// of the loss that begins it, and with each acknowledgement whether it goes on.
 pub(crate) trait Controller: fmt::Debug + Send {
-    /// A packet with DATA of `bytes` left; `in_flight` counts it already.
-    fn on_sent(&mut self, _now: Instant, _bytes: usize, _in_flight: usize) {}
+    /// A packet with DATA left; `in_flight` counts it already.
+    fn on_sent(&mut self, _now: Instant, _in_flight: usize) {}
 
     /// A SACK was processed. Told before [`on_loss`](Self::on_loss) when the same SACK shows a loss.
     fn on_ack(&mut self, now: Instant, ack: &Ack);
@@ -64,19 +64,22 @@ pub(crate) struct CongestionConfig {
     pub(crate) initial_window: InitialWindow,
     /// L of RFC 9260 §7.2.1: how many packets one SACK may add in slow start.
     pub(crate) slow_start_limit: usize,
+    /// Whether all that was in flight when the window was used up lets it grow, not just the first SACK: several SACKs
+    /// are processed before anything is sent again when they come in one batch.
+    pub(crate) remember_full_window: bool,
 }
 
 impl Default for CongestionConfig {
     /// Ten packets (RFC 6928), and eight per SACK: a peer may cover up to sixteen packets by one.
     fn default() -> Self {
-        Self { initial_window: InitialWindow::Packets(10), slow_start_limit: 8 }
+        Self { initial_window: InitialWindow::Packets(10), slow_start_limit: 8, remember_full_window: true }
     }
 }
 
 impl CongestionConfig {
-    /// RFC 9260 §7.2.1: its initial window, and "The positive integer L SHOULD be 1".
+    /// RFC 9260 §7.2.1: its initial window, growth only by a SACK that finds the window full, and "The positive integer L SHOULD be 1".
     pub(crate) fn strict() -> Self {
-        Self { initial_window: InitialWindow::Rfc9260, slow_start_limit: 1 }
+        Self { initial_window: InitialWindow::Rfc9260, slow_start_limit: 1, remember_full_window: false }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The sending half: message queues, fragmentation, what is in flight.
 
-#[allow(dead_code)]
+mod outstanding;
+mod queue;
+mod scheduler;
 mod sender;
+mod tsn_set;
 
 #[allow(unused_imports)]
 pub(crate) use sender::{Acked, SackOutcome, Sender, SenderConfig, SenderEvent, SenderStats, T3Expired};

@@ -1,0 +1,570 @@
+//! What was sent and is not acknowledged by the cumulative TSN yet (RFC 9260 §6.2.1, §6.7, §7.2.4).
+//!
+//! A SACK is checked whole ([`Outstanding::check`]) before anything changes, and then processed as the difference to the
+//! one before it: O(newly acknowledged + blocks), whatever is outstanding.
+
+use super::tsn_set::TsnSet;
+use crate::number::{Ppid, Ssn, StreamId, Tsn, Unwrapper, tsn};
+use crate::wire::{Data, GapBlock};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// A fragment with all that stands in its DATA chunk but the TSN.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk {
+    pub(super) data: Bytes,
+    pub(super) limit: Limit,
+    pub(super) ppid: Ppid,
+    /// Where the queue keeps the stream.
+    pub(super) slot: u32,
+    pub(super) stream: StreamId,
+    pub(super) ssn: Ssn,
+    pub(super) begin: bool,
+    pub(super) end: bool,
+    pub(super) unordered: bool,
+}
+
+impl Chunk {
+    /// Bytes in a packet: header, payload, padding.
+    pub(super) fn size(&self) -> usize {
+        chunk_size(self.data.len())
+    }
+
+    pub(super) fn wire(&self, tsn: Tsn, immediate: bool) -> Data<'_> {
+        Data {
+            tsn,
+            stream: self.stream,
+            ssn: self.ssn,
+            ppid: self.ppid,
+            begin: self.begin,
+            end: self.end,
+            unordered: self.unordered,
+            immediate,
+            payload: &self.data,
+        }
+    }
+}
+
+/// Bytes of a DATA chunk with so much payload: header, payload, padding.
+pub(super) fn chunk_size(payload: usize) -> usize {
+    Data::HEADER_LEN + payload.next_multiple_of(4)
+}
+
+/// What data of this length counts for in the memory limit: little data costs more than its payload.
+pub(super) fn charge(payload: usize) -> usize {
+    payload.max(OVERHEAD)
+}
+
+/// When a message may be given up (RFC 7496, RFC 3758 §4.1): recorded with every fragment, for partial reliability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// Never.
+    None,
+    /// After so many retransmissions of a fragment.
+    Retransmits(u16),
+    /// At this moment.
+    Deadline(Instant),
+}
+
+/// The chunks in flight, reported by gap blocks, or lost; in TSN order without holes.
+#[derive(Debug)]
+pub(super) struct Outstanding {
+    /// The TSN of `txs[0]`: the cumulative TSN ack point + 1.
+    base: u64,
+    txs: VecDeque<Tx>,
+    /// What the last SACK reported beyond the cumulative TSN: sorted and apart.
+    gaps: Vec<Range<u64>>,
+    /// The gap blocks of the SACK that was checked last.
+    checked: Vec<Range<u64>>,
+    order: SendOrder,
+    /// Lost and not sent again yet.
+    lost: TsnSet,
+    in_flight: usize,
+    in_flight_payload: usize,
+    /// Of all chunks, reported or not.
+    payload: usize,
+    charged: usize,
+    /// The chunk whose round trip is being measured.
+    timed: Option<u64>,
+    unwrapper: Unwrapper,
+}
+
+/// One chunk on its way.
+#[derive(Debug)]
+struct Tx {
+    chunk: Chunk,
+    /// The latest transmission.
+    sent: Instant,
+    /// Neighbours in the order of transmission while in flight, as the low half of their TSN; its own at either end.
+    previous: u32,
+    next: u32,
+    transmissions: u16,
+    state: TxState,
+    /// Miss indications (RFC 9260 §7.2.4).
+    misses: u8,
+    /// RFC 9260 §7.2.4 (5): "ineligible for a subsequent Fast Retransmit".
+    fast_retransmitted: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TxState {
+    InFlight,
+    /// Reported by a gap block.
+    Acked,
+    /// To be sent again.
+    Lost,
+}
+
+/// First and last chunk in flight, in the order of transmission.
+#[derive(Clone, Copy, Debug, Default)]
+struct SendOrder {
+    ends: Option<(u64, u64)>,
+    /// Whether TSNs of chunks that were not fast retransmitted rise along the list; a reneging peer ends that.
+    mixed: bool,
+}
+
+/// Why a SACK was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SackError {
+    /// Its cumulative TSN is below the ack point.
+    Stale,
+    /// It acknowledges a TSN that was never sent.
+    NeverSent,
+    /// Gap blocks reversed, unsorted, overlapping, or at the cumulative TSN.
+    GapBlocks,
+}
+
+/// What a SACK changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Applied {
+    /// Chunk bytes acknowledged for the first time.
+    pub(super) newly_acked: usize,
+    /// The highest TSN acknowledged for the first time, plus one; 0 if there is none.
+    pub(super) newly_acked_end: u64,
+    /// Whether the cumulative TSN moved.
+    pub(super) advanced: bool,
+    /// Chunks that got their third miss indication.
+    pub(super) newly_lost: usize,
+    /// Chunks that an earlier SACK reported and this one does not.
+    pub(super) reneged: usize,
+    pub(super) rtt: Option<Duration>,
+}
+
+impl Outstanding {
+    pub(super) fn new(initial: Tsn) -> Self {
+        let unwrapper = Unwrapper::new(initial.0.wrapping_sub(1));
+        Self {
+            base: unwrapper.peek(initial.0),
+            txs: VecDeque::new(),
+            gaps: Vec::new(),
+            checked: Vec::new(),
+            order: SendOrder::default(),
+            lost: TsnSet::default(),
+            in_flight: 0,
+            in_flight_payload: 0,
+            payload: 0,
+            charged: 0,
+            timed: None,
+            unwrapper,
+        }
+    }
+
+    /// Takes a chunk that is being sent for the first time; gives its TSN.
+    pub(super) fn push(&mut self, now: Instant, chunk: Chunk) -> u64 {
+        let number = self.next_tsn();
+        self.in_flight += chunk.size();
+        self.in_flight_payload += chunk.data.len();
+        self.payload += chunk.data.len();
+        self.charged += charge(chunk.data.len());
+        self.txs.push_back(Tx {
+            chunk,
+            sent: now,
+            previous: 0,
+            next: 0,
+            transmissions: 1,
+            state: TxState::InFlight,
+            misses: 0,
+            fast_retransmitted: false,
+        });
+        self.link_last(number);
+        // RFC 9260 §6.3.1 C4: "new RTT measurements SHOULD be made no more than once per round trip".
+        self.timed.get_or_insert(number);
+        number
+    }
+
+    /// Checks the cumulative TSN and all gap blocks of a SACK; changes nothing that matters. Gives what
+    /// [`apply`](Self::apply) wants.
+    pub(super) fn check(
+        &mut self,
+        cumulative: Tsn,
+        gaps: impl Iterator<Item = GapBlock>,
+    ) -> Result<u64, SackError> {
+        let cumulative = self.check_cumulative(cumulative)?;
+        self.checked.clear();
+        let mut floor = cumulative + 1;
+        for GapBlock { start, end } in gaps {
+            let block = cumulative + u64::from(start)..cumulative + u64::from(end) + 1;
+            if block.start < floor || block.is_empty() {
+                return Err(SackError::GapBlocks);
+            }
+            if block.end > self.next_tsn() {
+                return Err(SackError::NeverSent);
+            }
+            floor = block.end;
+            match self.checked.last_mut().filter(|last| last.end == block.start) {
+                Some(adjacent) => adjacent.end = block.end,
+                None => self.checked.push(block),
+            }
+        }
+        Ok(cumulative)
+    }
+
+    /// The same for a chunk that carries a cumulative TSN only.
+    pub(super) fn check_cumulative(&self, cumulative: Tsn) -> Result<u64, SackError> {
+        let cumulative = self.unwrapper.peek(cumulative.0);
+        // RFC 9260 §6.2.1 D i): "If Cumulative TSN Ack is less than the Cumulative TSN Ack Point, then drop the SACK
+        // chunk."
+        if cumulative + 1 < self.base {
+            return Err(SackError::Stale);
+        }
+        if cumulative >= self.next_tsn() { Err(SackError::NeverSent) } else { Ok(cumulative) }
+    }
+
+    /// Processes the SACK checked just before. `released` sees each chunk that the cumulative TSN takes away.
+    pub(super) fn apply(
+        &mut self,
+        now: Instant,
+        cumulative: u64,
+        in_recovery: bool,
+        released: impl FnMut(&Chunk),
+    ) -> Applied {
+        let mut applied = Applied::default();
+        self.advance(now, cumulative, &mut applied, released);
+        let old = std::mem::take(&mut self.gaps);
+        let new = std::mem::take(&mut self.checked);
+        each_in_difference(&new, &old, |number| self.acknowledge(now, number, &mut applied));
+        // RFC 9260 §7.2.4: "miss indications are incremented only for missing TSNs prior to the HTNA in the SACK chunk."
+        // "If an endpoint is in Fast Recovery and a SACK chunks arrives that advances the Cumulative TSN Ack Point, the
+        // miss indications are incremented for all TSNs reported missing in the SACK chunk."
+        let reported_end = new.last().map_or(self.base, |last| last.end);
+        let end = if in_recovery && applied.advanced { reported_end } else { applied.newly_acked_end };
+        each_in_difference(&old, &new, |number| self.renege(number, end, &mut applied));
+        self.count_misses(end, &mut applied);
+        self.gaps = new;
+        self.checked = old;
+        applied
+    }
+
+    /// Moves the ack point alone: the absence of gap blocks says nothing (RFC 9260 §3.3.8).
+    pub(super) fn apply_cumulative(
+        &mut self,
+        now: Instant,
+        cumulative: u64,
+        released: impl FnMut(&Chunk),
+    ) -> Applied {
+        let mut applied = Applied::default();
+        self.advance(now, cumulative, &mut applied, released);
+        applied
+    }
+
+    /// T3-rtx expired: everything in flight is lost (RFC 9260 §6.3.3), and may be fast retransmitted again.
+    pub(super) fn mark_all_lost(&mut self) {
+        while let Some((first, _)) = self.order.ends {
+            self.lose(first);
+        }
+        self.order.mixed = false;
+        self.timed = None;
+    }
+
+    /// Marks one chunk lost if it is in flight: a probe of a closed window that was answered but not taken.
+    pub(super) fn mark_lost(&mut self, number: u64) {
+        if self.tx(number).is_some_and(|tx| tx.state == TxState::InFlight) {
+            self.lose(number);
+            self.order.mixed = true;
+        }
+    }
+
+    /// The lowest TSN that waits to be sent again.
+    pub(super) fn next_lost(&mut self) -> Option<u64> {
+        self.lost.lowest()
+    }
+
+    pub(super) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// A lost chunk leaves again.
+    pub(super) fn retransmitted(&mut self, now: Instant, number: u64) {
+        if !self.lost.remove(number) {
+            return;
+        }
+        let index = self.index(number);
+        let tx = &mut self.txs[index];
+        tx.state = TxState::InFlight;
+        tx.sent = now;
+        tx.transmissions = tx.transmissions.saturating_add(1);
+        tx.misses = 0;
+        self.in_flight += tx.chunk.size();
+        self.in_flight_payload += tx.chunk.data.len();
+        self.link_last(number);
+        // RFC 9260 §6.3.1 C5: "RTT measurements SHOULD only be made using a DATA chunk with TSN r if no DATA chunk with
+        // TSN less than or equal to r was retransmitted since the DATA chunk with TSN r was sent first."
+        self.timed = self.timed.filter(|timed| *timed < number);
+    }
+
+    /// The chunk with an outstanding TSN.
+    pub(super) fn chunk(&self, number: u64) -> Option<&Chunk> {
+        self.tx(number).map(|tx| &tx.chunk)
+    }
+
+    /// The chunk with the lowest outstanding TSN.
+    pub(super) fn first(&self) -> Option<&Chunk> {
+        self.txs.front().map(|tx| &tx.chunk)
+    }
+
+    /// Chunk bytes on their way: with header and padding, without those reported by gap blocks or lost.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Payload bytes on their way.
+    pub(super) fn in_flight_payload(&self) -> usize {
+        self.in_flight_payload
+    }
+
+    /// Payload bytes not acknowledged by the cumulative TSN.
+    pub(super) fn payload(&self) -> usize {
+        self.payload
+    }
+
+    /// What is outstanding counts for so much in the memory limit.
+    pub(super) fn charged(&self) -> usize {
+        self.charged
+    }
+
+    /// The TSN of the next new chunk.
+    pub(super) fn next_tsn(&self) -> u64 {
+        self.base + self.txs.len() as u64
+    }
+
+    /// The lowest TSN not acknowledged by the cumulative TSN.
+    pub(super) fn base(&self) -> u64 {
+        self.base
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.txs.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.txs.is_empty()
+    }
+
+    /// RFC 9260 §6.7: "the endpoint MUST remove all DATA chunks that have been acknowledged by the SACK chunk's
+    /// Cumulative TSN Ack from its transmit queue."
+    fn advance(
+        &mut self,
+        now: Instant,
+        cumulative: u64,
+        applied: &mut Applied,
+        mut released: impl FnMut(&Chunk),
+    ) {
+        applied.advanced = cumulative >= self.base;
+        while self.base <= cumulative {
+            self.acknowledge(now, self.base, applied);
+            let Some(tx) = self.txs.pop_front() else { break };
+            self.base += 1;
+            self.payload -= tx.chunk.data.len();
+            self.charged -= charge(tx.chunk.data.len());
+            released(&tx.chunk);
+        }
+        self.lost.forget_below(self.base);
+        self.unwrapper.note(cumulative);
+        let covered = self.gaps.partition_point(|gap| gap.end <= self.base);
+        self.gaps.drain(..covered);
+        if let Some(first) = self.gaps.first_mut() {
+            first.start = first.start.max(self.base);
+        }
+        if self.txs.is_empty() {
+            self.order.mixed = false;
+        }
+    }
+
+    fn acknowledge(&mut self, now: Instant, number: u64, applied: &mut Applied) {
+        let index = self.index(number);
+        let tx = &mut self.txs[index];
+        match tx.state {
+            TxState::Acked => return,
+            TxState::InFlight => self.take_out_of_flight(number),
+            TxState::Lost => {
+                self.lost.remove(number);
+            }
+        }
+        let tx = &mut self.txs[index];
+        tx.state = TxState::Acked;
+        applied.newly_acked += tx.chunk.size();
+        applied.newly_acked_end = applied.newly_acked_end.max(number + 1);
+        if self.timed == Some(number) {
+            applied.rtt = Some(now.saturating_duration_since(tx.sent));
+            self.timed = None;
+        }
+    }
+
+    /// RFC 9260 §6.2.1 D iii): "(e.g., the data receiver reneged on the data), then consider the corresponding DATA that
+    /// might be possibly missing: Count one miss indication towards Fast Retransmit".
+    fn renege(&mut self, number: u64, missing_end: u64, applied: &mut Applied) {
+        let index = self.index(number);
+        let tx = &mut self.txs[index];
+        tx.state = TxState::InFlight;
+        self.in_flight += tx.chunk.size();
+        self.in_flight_payload += tx.chunk.data.len();
+        self.link_last(number);
+        self.order.mixed = true;
+        applied.reneged += 1;
+        if number >= missing_end {
+            self.miss(number, applied);
+        }
+    }
+
+    /// One miss indication for each chunk in flight below `end`.
+    fn count_misses(&mut self, end: u64, applied: &mut Applied) {
+        if end <= self.base {
+            return;
+        }
+        let mut at = self.order.ends.map(|(first, _)| first);
+        while let Some(number) = at {
+            at = self.following(number);
+            let fast_retransmitted = self.txs[self.index(number)].fast_retransmitted;
+            if fast_retransmitted {
+                continue;
+            }
+            if number < end {
+                self.miss(number, applied);
+            } else if !self.order.mixed {
+                break;
+            }
+        }
+    }
+
+    /// RFC 9260 §7.2.4: "When the third consecutive miss indication is received … Mark the DATA chunk(s) with three miss
+    /// indications for retransmission."
+    fn miss(&mut self, number: u64, applied: &mut Applied) {
+        let index = self.index(number);
+        let tx = &mut self.txs[index];
+        tx.misses = tx.misses.saturating_add(1);
+        if tx.misses >= MISSES && !tx.fast_retransmitted {
+            self.lose(number);
+            self.txs[index].fast_retransmitted = true;
+            applied.newly_lost += 1;
+        }
+    }
+
+    fn lose(&mut self, number: u64) {
+        self.take_out_of_flight(number);
+        let index = self.index(number);
+        let tx = &mut self.txs[index];
+        tx.state = TxState::Lost;
+        tx.misses = 0;
+        tx.fast_retransmitted = false;
+        self.lost.insert(number);
+    }
+
+    fn take_out_of_flight(&mut self, number: u64) {
+        let chunk = &self.txs[self.index(number)].chunk;
+        let (size, payload) = (chunk.size(), chunk.data.len());
+        self.in_flight -= size;
+        self.in_flight_payload -= payload;
+        self.unlink(number);
+    }
+
+    fn link_last(&mut self, number: u64) {
+        let low = tsn(number).0;
+        let previous = match &mut self.order.ends {
+            None => {
+                self.order.ends = Some((number, number));
+                low
+            }
+            Some((_, last)) => {
+                let previous = std::mem::replace(last, number);
+                let index = self.index(previous);
+                self.txs[index].next = low;
+                tsn(previous).0
+            }
+        };
+        let index = self.index(number);
+        let tx = &mut self.txs[index];
+        tx.previous = previous;
+        tx.next = low;
+    }
+
+    fn unlink(&mut self, number: u64) {
+        let (previous, next) = (self.preceding(number), self.following(number));
+        if let Some(previous) = previous {
+            let index = self.index(previous);
+            self.txs[index].next = tsn(next.unwrap_or(previous)).0;
+        }
+        if let Some(next) = next {
+            let index = self.index(next);
+            self.txs[index].previous = tsn(previous.unwrap_or(next)).0;
+        }
+        self.order.ends = self.order.ends.and_then(|(first, last)| {
+            let first = if first == number { next? } else { first };
+            let last = if last == number { previous? } else { last };
+            Some((first, last))
+        });
+    }
+
+    /// The chunk transmitted after this one.
+    fn following(&self, number: u64) -> Option<u64> {
+        self.neighbour(number, self.txs[self.index(number)].next)
+    }
+
+    /// The chunk transmitted before this one.
+    fn preceding(&self, number: u64) -> Option<u64> {
+        self.neighbour(number, self.txs[self.index(number)].previous)
+    }
+
+    fn neighbour(&self, number: u64, low: u32) -> Option<u64> {
+        let distance = low.wrapping_sub(tsn(self.base).0);
+        (low != tsn(number).0).then(|| self.base + u64::from(distance))
+    }
+
+    fn tx(&self, number: u64) -> Option<&Tx> {
+        (self.base..self.next_tsn()).contains(&number).then(|| &self.txs[self.index(number)])
+    }
+
+    /// Of an outstanding TSN.
+    fn index(&self, number: u64) -> usize {
+        debug_assert!((self.base..self.next_tsn()).contains(&number), "TSN {number} is not outstanding");
+        usize::try_from(number - self.base).unwrap_or(usize::MAX)
+    }
+}
+
+/// Calls `each` for the numbers that are in `these` and not in `those`; both sorted and apart.
+fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl FnMut(u64)) {
+    let mut others = those.iter().peekable();
+    for range in these {
+        let mut start = range.start;
+        while start < range.end {
+            while others.next_if(|other| other.end <= start).is_some() {}
+            let stop = others.peek().map_or(range.end, |other| other.start.clamp(start, range.end));
+            (start..stop).for_each(&mut each);
+            start = others.peek().map_or(range.end, |other| other.end.max(stop));
+            if stop == range.end {
+                break;
+            }
+        }
+    }
+}
+
+/// About what a queued piece or an outstanding chunk takes beside its payload.
+const OVERHEAD: usize = 128;
+
+/// RFC 9260 §7.2.4: "for a total of three missing reports".
+const MISSES: u8 = 3;
+
+#[cfg(test)]
+#[path = "tests/outstanding.rs"]
+mod tests;
