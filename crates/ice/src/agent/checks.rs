@@ -180,9 +180,11 @@ impl Checklist {
         repeats.chain(self.next_start().flatten()).chain(nomination).min()
     }
 
-    /// When the next pair may be checked: `None` if none waits, `Some(None)` at once.
+    /// When the next pair may be checked: `None` if none is to be, `Some(None)` at once.
     fn next_start(&self) -> Option<Option<Instant>> {
-        self.next_waiting().map(|_| self.next_start_at)
+        // Nothing else is tried while a nomination may be answered at once.
+        let is_settled = self.nomination().is_some_and(|transaction| transaction.transmissions == 1);
+        self.next_waiting().filter(|_| !is_settled).map(|_| self.next_start_at)
     }
 
     /// The pair tried least often, the best of those.
@@ -193,8 +195,16 @@ impl Checklist {
 
     /// Is there a valid pair and none under nomination?
     fn may_nominate(&self) -> bool {
-        let is_nominating = |pair: &Pair| matches!(&pair.state, PairState::InProgress(transaction) if transaction.use_candidate);
-        !self.pairs.iter().any(is_nominating) && self.best_valid().is_some()
+        self.nomination().is_none() && self.best_valid().is_some()
+    }
+
+    fn nomination(&self) -> Option<&Transaction> {
+        self.pairs.iter().find_map(|pair| match &pair.state {
+            PairState::InProgress(transaction) => {
+                Some(transaction).filter(|transaction| transaction.use_candidate)
+            }
+            PairState::Waiting | PairState::Succeeded => None,
+        })
     }
 
     fn best_valid(&self) -> Option<usize> {

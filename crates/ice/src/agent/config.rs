@@ -54,9 +54,9 @@ impl Config {
 
     /// How long a valid pair waits for a better one before it is nominated.
     ///
-    /// RFC 8445 §8.1.1 leaves the criterion to the agent. Default 250 ms: several checks at the default pacing. A
-    /// valid pair above which nothing is left to try never waits. With zero the first valid pair wins; a large value
-    /// delays the connection whenever the best pair does not work.
+    /// RFC 8445 §8.1.1 leaves the criterion to the agent. Default zero: the first valid pair wins. All pairs of lite
+    /// agents are direct, and the better ones had a head start of one [`pacing`](Self::pacing) interval each. With a
+    /// larger value a better pair may still win; it delays the connection whenever the best pair does not work.
     pub fn nomination_delay(mut self, value: Duration) -> Self {
         self.nomination_delay = value;
         self
@@ -166,7 +166,7 @@ impl Default for Config {
             pacing: Duration::from_millis(50),
             retransmission_timeout: Duration::from_millis(500),
             retransmission_timeout_max: Duration::from_secs(2),
-            nomination_delay: Duration::from_millis(250),
+            nomination_delay: Duration::ZERO,
             consent_interval: Duration::from_secs(2),
             consent_retry: Duration::from_millis(500),
             disconnected_after: Duration::from_secs(4),

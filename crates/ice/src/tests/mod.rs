@@ -1,3 +1,8 @@
-//! Pair tests, and the tests of the text forms.
+//! Pair tests under virtual time, and the tests of the text forms.
 
 mod candidate;
+mod full_peer;
+mod hostile;
+mod pair;
+mod restart;
+mod support;

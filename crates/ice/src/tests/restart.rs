@@ -1,0 +1,118 @@
+//! ICE restarts (RFC 8445 §9).
+
+use super::support::*;
+use crate::{Event, FailureReason, State};
+use straits_sim::{Conditions, Simulation as _, seed};
+
+fn conditions() -> Conditions {
+    Conditions { delay: ms(10), ..Conditions::default() }
+}
+
+/// The old route carries on until the new generation has one; the state does not move.
+#[test]
+fn of_a_connected_pair() {
+    let mut net = connected(conditions(), seed());
+    let old = net.a.agent.selected().unwrap();
+    let before = net.a.agent.local_credentials().clone();
+    let now = net.now();
+    net.a.agent.restart(now);
+    assert_ne!(net.a.agent.local_credentials(), &before);
+    assert_eq!((net.a.agent.remote_credentials(), net.a.agent.remote_candidates()), (None, &[][..]));
+    let mut said: Vec<_> =
+        net.a.agent.local_candidates().iter().cloned().map(Event::LocalCandidate).collect();
+    said.push(Event::GatheringComplete);
+    net.a.drain(now);
+    assert_eq!(net.a.take_events(), said);
+    // The answer takes its time; consent of the old generation goes on meanwhile, both ways.
+    net.run_for(secs(60));
+    assert_eq!((net.a.take_events(), net.b.take_events()), (vec![], vec![]));
+    assert_eq!((net.a.agent.selected(), net.a.agent.may_send()), (Some(old), true));
+
+    let now = net.now();
+    net.b.agent.restart(now);
+    net.b.drain(now);
+    net.b.take_events();
+    signal(&mut net);
+    net.run_for(secs(60));
+    // The same route won again: nobody notices.
+    assert_eq!((net.a.take_events(), net.b.take_events()), (vec![], vec![]));
+    assert_eq!((net.a.agent.selected(), net.a.agent.state()), (Some(old), State::Connected));
+    assert!(net.a.agent.is_valid_route(old));
+}
+
+/// The network changed: the restart moves to the other family, and the old route is given back.
+#[test]
+fn moves_to_another_route() {
+    let mut net = connected(conditions(), seed());
+    let (old, new) = (route(A[1], B[1]), route(A[0], B[0]));
+    for link in [&mut net.a_to_b, &mut net.b_to_a] {
+        link.set_filter(|_, datagram| {
+            if datagram.destination.is_ipv6() {
+                straits_sim::Verdict::Drop
+            } else {
+                straits_sim::Verdict::Pass
+            }
+        });
+    }
+    net.run_for(secs(6));
+    assert_eq!(net.a.agent.state(), State::Disconnected);
+    let now = net.now();
+    for node in [&mut net.a, &mut net.b] {
+        node.take_events();
+        node.agent.restart(now);
+        node.drain(now);
+    }
+    signal(&mut net);
+    net.run_until(secs(2), both_connected);
+    let events: Vec<_> = net
+        .a
+        .take_events()
+        .into_iter()
+        .filter(|event| !matches!(event, Event::LocalCandidate(_) | Event::GatheringComplete))
+        .collect();
+    assert_eq!(
+        events,
+        [
+            Event::StateChanged(State::Checking),
+            Event::RouteAdded(new),
+            Event::RouteSelected(new),
+            Event::RouteRemoved(old),
+            Event::StateChanged(State::Connected),
+        ]
+    );
+    net.run_for(secs(60));
+    assert_eq!((net.a.agent.selected(), net.a.take_events()), (Some(new), vec![]));
+    assert!(!net.a.agent.is_valid_route(old));
+}
+
+#[test]
+fn leads_out_of_failure() {
+    let mut net = connected(conditions(), seed());
+    net.set_blackout(true);
+    net.run_for(secs(16));
+    assert_eq!(net.a.agent.state(), State::Failed);
+    net.set_blackout(false);
+    let now = net.now();
+    net.a.agent.restart(now);
+    net.b.agent.restart(now);
+    assert_eq!((net.a.agent.state(), net.a.agent.failure_reason()), (State::Checking, None));
+    signal(&mut net);
+    net.run_until(secs(2), both_connected);
+}
+
+/// The old route dies while the restart is under way, and the new one is never found.
+#[test]
+fn that_never_finds_a_route_fails() {
+    let mut net = connected(conditions(), seed());
+    net.set_blackout(true);
+    let now = net.now();
+    net.a.agent.restart(now);
+    net.b.agent.restart(now);
+    signal(&mut net);
+    net.run_for(secs(60));
+    for node in [&net.a, &net.b] {
+        assert_eq!(node.agent.failure_reason(), Some(FailureReason::NoAnswer));
+        let states: Vec<_> = node.states().into_iter().map(|(_, state)| state).collect();
+        assert_eq!(states, [State::Disconnected, State::Checking, State::Failed]);
+    }
+}
