@@ -1,0 +1,121 @@
+//! Sending on a channel.
+
+use super::DataChannel;
+use crate::connection::state::State;
+use crate::{Error, Message, Text, endpoint};
+use bytes::Bytes;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use straits_peer::sctp::{ChannelSendError, ChannelState, MessageKind};
+
+impl DataChannel {
+    /// Sends a message, after waiting until the channel is open and little enough is buffered.
+    ///
+    /// It waits above the high-water mark (1 MiB, [`Configuration::high_water_mark`](crate::Configuration::high_water_mark))
+    /// until half of that is left. When it is ready the message is queued whole; when it is dropped before, nothing is.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError`: larger than the peer accepts. `InvalidStateError`: the channel is closing or closed.
+    /// `OperationError`: larger than the send buffer of the whole connection (16 MiB).
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+        let (kind, data) = message.into().into_parts();
+        poll_fn(move |cx| {
+            let mut state = self.0.connection().lock();
+            let sent = self.poll_send(&mut state, cx, kind, &data);
+            drop(state);
+            if matches!(sent, Poll::Ready(Ok(()))) {
+                self.0.connection().schedule();
+            }
+            sent
+        })
+        .await
+    }
+
+    fn poll_send(
+        &self,
+        state: &mut State,
+        cx: &Context<'_>,
+        kind: MessageKind,
+        data: &Bytes,
+    ) -> Poll<Result<(), Error>> {
+        if self.poll_writable(state, cx).is_pending() {
+            return Poll::Pending;
+        }
+        match self.send_now(state, kind, data) {
+            // Others of the connection filled the buffer. It drains as the peer acknowledges, which wakes this task.
+            Err(ChannelSendError::BufferFull { max, .. }) if data.len() <= max => {
+                state.wait_writable(self.shared().id, cx);
+                Poll::Pending
+            }
+            result => Poll::Ready(result.map_err(Into::into)),
+        }
+    }
+
+    /// Ready when a message may be queued, or when no message ever may.
+    fn poll_writable(&self, state: &mut State, cx: &Context<'_>) -> Poll<()> {
+        let id = self.shared().id;
+        let limit = state.high_water_mark();
+        let waits = state.peer.channel(id).is_some_and(|channel| match channel.state() {
+            ChannelState::Connecting => true,
+            ChannelState::Open => channel.buffered_amount() >= limit,
+            ChannelState::Closing | ChannelState::Closed => false,
+        });
+        if waits && !state.is_over() {
+            state.wait_writable(id, cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    fn send_now(&self, state: &mut State, kind: MessageKind, data: &Bytes) -> Result<(), ChannelSendError> {
+        match state.peer.channel(self.shared().id) {
+            Some(mut channel) => channel.send(endpoint::now(), kind, data.clone()),
+            None => Err(ChannelSendError::NotOpen),
+        }
+    }
+
+    /// Queues a message at once, as `send` does in a browser.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidStateError`: the channel is not open. `TypeError`: larger than the peer accepts. `OperationError`: the
+    /// send buffer of the connection (16 MiB) would overflow; [`Error::is_buffer_full`] tells it, and nothing was queued.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), Error> {
+        let (kind, data) = message.into().into_parts();
+        let mut state = self.0.connection().lock();
+        let sent = self.send_now(&mut state, kind, &data);
+        drop(state);
+        self.0.connection().schedule();
+        Ok(sent?)
+    }
+
+    /// `RTCDataChannel.send` with a string: queues it at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn send_text(&self, text: impl Into<Text>) -> Result<(), Error> {
+        self.try_send(text.into())
+    }
+
+    /// `RTCDataChannel.send` with bytes: queues them at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn send_binary(&self, data: impl Into<Bytes>) -> Result<(), Error> {
+        self.try_send(data.into())
+    }
+
+    /// Ready when a message may be queued; an error when none may be ever again.
+    pub(super) fn poll_ready_to_send(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        let mut state = self.0.connection().lock();
+        if self.poll_writable(&mut state, cx).is_pending() {
+            return Poll::Pending;
+        }
+        let core = state.peer.channel(self.shared().id);
+        let open = core.is_some_and(|channel| channel.state() == ChannelState::Open);
+        Poll::Ready(if open { Ok(()) } else { Err(ChannelSendError::NotOpen.into()) })
+    }
+}

@@ -1,0 +1,144 @@
+//! Settings of a connection.
+
+use crate::{Error, ErrorName};
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+use straits_peer::dtls::Identity;
+
+/// The settings of a [`PeerConnection`](crate::PeerConnection), with chained setters.
+///
+/// ```
+/// # use std::time::Duration;
+/// use straits::Configuration;
+///
+/// let configuration = Configuration::default().include_loopback(true).drop_timeout(Duration::from_secs(2));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    pub(crate) identity: Option<Identity>,
+    pub(crate) include_loopback: bool,
+    pub(crate) bind: Vec<SocketAddr>,
+    pub(crate) socket_buffer_size: usize,
+    pub(crate) drop_timeout: Duration,
+    pub(crate) high_water_mark: usize,
+    pub(crate) strict_w3c: bool,
+    pub(crate) peer: straits_peer::Config,
+}
+
+impl Configuration {
+    /// The certificate with its key.
+    ///
+    /// Default: a fresh self-signed ECDSA P-256 certificate for each connection. Making one costs a fraction of a
+    /// millisecond; connections that share one can be recognised as coming from the same user.
+    #[must_use]
+    pub fn certificate(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Offer the loopback addresses as candidates?
+    ///
+    /// Default `false`, as in browsers: they are offered only when the machine has no other address. With `true` two
+    /// connections on one machine may meet on 127.0.0.1 or ::1 although it has others; a remote peer wastes a few
+    /// checks on them.
+    #[must_use]
+    pub fn include_loopback(mut self, include: bool) -> Self {
+        self.include_loopback = include;
+        self
+    }
+
+    /// Bind this address; may be called for several.
+    ///
+    /// Default: none given, which binds the IPv4 and the IPv6 wildcard address with ports that the system chooses, as
+    /// far as the machine has the address families. Port 0 lets the system choose. Candidates are the addresses of the
+    /// machine that the bound ones cover.
+    #[must_use]
+    pub fn bind_address(mut self, address: SocketAddr) -> Self {
+        self.bind.push(address);
+        self
+    }
+
+    /// Size in bytes that is asked for the receive and the send buffer of each socket.
+    ///
+    /// Default 4 MiB, the receive window: a burst of that size then survives a reader that is late. The system may grant
+    /// less (Linux: `net.core.rmem_max`, `wmem_max`). Smaller values lose packets under load.
+    #[must_use]
+    pub fn socket_buffer_size(mut self, bytes: usize) -> Self {
+        self.socket_buffer_size = bytes;
+        self
+    }
+
+    /// How long a connection whose last handle was dropped may go on delivering what `send` accepted.
+    ///
+    /// Default 10 s. Zero ends it at once; larger values keep the socket of a vanished peer longer.
+    #[must_use]
+    pub fn drop_timeout(mut self, timeout: Duration) -> Self {
+        self.drop_timeout = timeout;
+        self
+    }
+
+    /// Buffered bytes of one channel above which [`DataChannel::send`](crate::DataChannel::send) waits.
+    ///
+    /// Default 1 MiB: enough to keep a fast path busy while the task that sends is scheduled again, which happens when
+    /// half of it has left. Smaller values cost throughput, larger ones memory and the latency of what is sent last.
+    #[must_use]
+    pub fn high_water_mark(mut self, bytes: usize) -> Self {
+        self.high_water_mark = bytes.max(1);
+        self
+    }
+
+    /// Follow the letter of the W3C text where browsers do not.
+    ///
+    /// Default `false`. With `true`, [`PeerConnection::close`](crate::PeerConnection::close) fires no `close` event on
+    /// the local channels (all browser engines fire it, w3c/webrtc-pc#3085), and
+    /// [`add_ice_candidate`](crate::PeerConnection::add_ice_candidate) before there is a remote description is an
+    /// `InvalidStateError` (by default up to 100 candidates are held).
+    #[must_use]
+    pub fn strict_w3c(mut self, strict: bool) -> Self {
+        self.strict_w3c = strict;
+        self
+    }
+
+    /// Settings of the layers below: ICE, DTLS, SCTP.
+    #[must_use]
+    pub fn layers(mut self, config: straits_peer::Config) -> Self {
+        self.peer = config;
+        self
+    }
+
+    /// W3C webrtc-pc §4.4.1: "If the value of certificate.expires is less than the current time, throw an
+    /// InvalidAccessError".
+    pub(crate) fn identity(&self) -> Result<Identity, Error> {
+        let Some(identity) = &self.identity else {
+            return Ok(Identity::generate()?);
+        };
+        if identity.expires() < SystemTime::now() {
+            return Err(Error::new(
+                ErrorName::InvalidAccessError,
+                "the certificate has expired",
+                "make a new one",
+            ));
+        }
+        Ok(identity.clone())
+    }
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self {
+            identity: None,
+            include_loopback: false,
+            bind: Vec::new(),
+            socket_buffer_size: SOCKET_BUFFER_SIZE,
+            drop_timeout: DROP_TIMEOUT,
+            high_water_mark: HIGH_WATER_MARK,
+            strict_w3c: false,
+            peer: straits_peer::Config::default(),
+        }
+    }
+}
+
+/// The receive window, see [`Configuration::socket_buffer_size`].
+const SOCKET_BUFFER_SIZE: usize = 4 << 20;
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);
+const HIGH_WATER_MARK: usize = 1 << 20;

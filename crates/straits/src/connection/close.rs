@@ -1,0 +1,73 @@
+//! How a connection comes up and ends.
+
+use super::PeerConnection;
+use crate::{Error, PeerConnectionState, endpoint};
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use straits_peer::CloseReason;
+
+impl PeerConnection {
+    /// Waits until ICE and DTLS are up.
+    ///
+    /// # Errors
+    ///
+    /// `OperationError` when the connection failed or ended, with the layer and the reason.
+    pub async fn connected(&self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_connected(cx)).await
+    }
+
+    fn poll_connected(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        let mut state = self.0.lock();
+        match state.published.connection {
+            PeerConnectionState::Connected => Poll::Ready(Ok(())),
+            PeerConnectionState::Failed | PeerConnectionState::Closed => {
+                let reason = state.reason().or(state.peer.close_reason()).cloned();
+                Poll::Ready(Err(match reason {
+                    Some(reason) => Error::ended(reason),
+                    None => Error::closed(None),
+                }))
+            }
+            PeerConnectionState::New
+            | PeerConnectionState::Connecting
+            | PeerConnectionState::Disconnected => {
+                state.register(cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Waits until the connection has ended and its last packet was sent, and says why it ended.
+    ///
+    /// A connection that merely `failed` has not ended; see [`close_reason`](Self::close_reason).
+    pub async fn closed(&self) -> CloseReason {
+        poll_fn(|cx| self.0.lock().poll_closed(cx)).await
+    }
+
+    /// Why the connection ended, or why it has failed; names the layer. `None` while neither is the case.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        let state = self.0.lock();
+        state.reason().or(state.peer.close_reason()).cloned()
+    }
+
+    /// `close`, W3C webrtc-pc §4.4.1.2: ends the connection at once.
+    ///
+    /// All states are closed when it returns. The peer is told (SCTP ABORT, DTLS close_notify). What was accepted and not
+    /// acknowledged is lost; [`CloseReason::Local`] has the number of bytes. Local channels get their `close` event
+    /// afterwards, as in browsers. Await [`DataChannel::closed`](crate::DataChannel::closed) before, or use
+    /// [`close_gracefully`](Self::close_gracefully), to lose nothing.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// Delivers everything that was accepted on all channels, then ends the connection; after `timeout` it ends whatever
+    /// is left. Says how it ended, as [`closed`](Self::closed) does.
+    ///
+    /// It takes effect when first polled. When the future is dropped, the connection goes on closing.
+    pub async fn close_gracefully(&self, timeout: Duration) -> CloseReason {
+        let linked = self.0.is_linked();
+        self.0.with(|state, now| state.close_gracefully(now, endpoint::after(now, timeout), linked));
+        self.closed().await
+    }
+}

@@ -1,0 +1,243 @@
+//! `RTCPeerConnection`.
+
+mod close;
+mod events;
+pub(crate) mod handlers;
+mod inner;
+mod negotiation;
+pub(crate) mod state;
+
+pub use events::{Event, Events};
+
+pub(crate) use inner::{ChannelHandle, Handle, Inner};
+
+use crate::channel::{DataChannel, DataChannelInit};
+use crate::{
+    Configuration, Error, ErrorName, IceCandidate, IceConnectionState, IceGatheringState,
+    PeerConnectionState, SignalingState, endpoint,
+};
+use handlers::{ConnectionHandlers, Slot};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use state::Item;
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use straits_peer::{Peer, Stats};
+use tokio::runtime::Handle as Runtime;
+
+/// `RTCPeerConnection`, W3C webrtc-pc §4.4: one end of a connection. Clones are handles on the same connection.
+///
+/// # Two faces
+///
+/// **Browser face**: getters for all states, handlers that are called for events (`on_ice_candidate`, `on_data_channel`,
+/// …), and the methods of the W3C text. **Rust face**: [`connected`](Self::connected), [`closed`](Self::closed),
+/// [`accept_channel`](Self::accept_channel), [`events`](Self::events).
+///
+/// Handlers of a connection and its channels are called one after another, in the order of the events, by one task that
+/// the first handler starts. No lock is held meanwhile: a handler may send, close, replace itself, or drop the last handle
+/// of its own connection. It must not block; what it cannot do at once it gives to `tokio::spawn`.
+///
+/// # What getters show
+///
+/// With handlers, state changes as the handlers are called: a handler sees exactly the state its event tells of. With
+/// [`events`](Self::events) the same holds for the states of the connection as events are taken. With neither, getters show
+/// where the connection stands now.
+///
+/// # Lifetime
+///
+/// The connection lives while a handle of it or of one of its channels lives. When the last one is dropped, what was
+/// accepted is delivered within [`Configuration::drop_timeout`], then the connection ends; its task and its sockets end with
+/// it. A closure counts as its captures do: a handler that captures a `PeerConnection` or `DataChannel` of the *same*
+/// connection keeps it until something calls [`close`](Self::close). Channel handlers are passed their channel for this
+/// reason, and [`downgrade`](Self::downgrade) gives a reference that does not count. Handlers are dropped when the
+/// connection has ended.
+#[derive(Clone, Debug)]
+pub struct PeerConnection(Handle);
+
+/// A reference to a connection that does not keep it alive. From [`PeerConnection::downgrade`].
+#[derive(Clone, Debug)]
+pub struct WeakPeerConnection(Weak<Inner>);
+
+impl WeakPeerConnection {
+    /// The connection, unless all its handles are gone.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<PeerConnection> {
+        Handle::try_new(self.0.upgrade()?).map(PeerConnection)
+    }
+}
+
+impl PeerConnection {
+    /// A connection that has not begun to negotiate. Nothing is sent and no socket is bound before
+    /// [`set_local_description`](Self::set_local_description).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidStateError` outside of a tokio runtime, whose sockets and timers the connection uses.
+    /// `InvalidAccessError` when the certificate of the configuration has expired. `OperationError` when the system has no
+    /// randomness or OpenSSL makes no certificate.
+    pub fn new(configuration: Configuration) -> Result<Self, Error> {
+        let runtime = Runtime::try_current().map_err(|_| {
+            let advice = "call it from a task, or after Runtime::enter";
+            Error::new(ErrorName::InvalidStateError, "there is no tokio runtime here", advice)
+        })?;
+        let identity = configuration.identity()?;
+        let mut seed = [0; 32];
+        SysRng.try_fill_bytes(&mut seed).map_err(|error| {
+            Error::new(ErrorName::OperationError, format!("no randomness from the system: {error}"), "")
+        })?;
+        let peer = Peer::new(configuration.peer.clone(), identity, seed, endpoint::now());
+        Ok(Self(Handle::new(Arc::new(Inner::new(peer, configuration, runtime)))))
+    }
+
+    /// A reference that does not keep the connection alive, for handlers of the connection itself.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakPeerConnection {
+        WeakPeerConnection(Arc::downgrade(self.0.inner()))
+    }
+
+    // Channels.
+
+    /// `createDataChannel`, W3C webrtc-pc §6.1. The first one makes negotiation needed.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidStateError` on a closed connection. `TypeError` for a label or protocol over 65535 bytes, an id of 65535, a
+    /// negotiated channel without id, or two limits at once. `OperationError` when the id is in use or none is left.
+    pub fn create_data_channel(
+        &self,
+        label: impl Into<String>,
+        init: DataChannelInit,
+    ) -> Result<DataChannel, Error> {
+        let init = init.into_core(label.into())?;
+        let shared = self.0.with(|state, now| {
+            if state.is_over() {
+                return Err(Error::closed(state.reason()));
+            }
+            let id = state.peer.open_channel(now, init)?;
+            Ok(state.insert_channel(id, true).expect("the core has just opened this channel"))
+        })?;
+        Ok(DataChannel::new(ChannelHandle::new(self.0.inner().clone(), shared)))
+    }
+
+    /// The next channel that the peer opened; `None` when the connection has ended.
+    ///
+    /// Channels go to the handler of [`on_data_channel`](Self::on_data_channel) if there is one, else to
+    /// [`events`](Self::events) if it is in use, else here; those that came before wait here.
+    pub async fn accept_channel(&self) -> Option<DataChannel> {
+        let shared = poll_fn(|cx| self.0.lock().poll_incoming(cx)).await?;
+        Some(DataChannel::new(ChannelHandle::new(self.0.inner().clone(), shared)))
+    }
+
+    // States.
+
+    /// Where offer and answer stand.
+    #[must_use]
+    pub fn signaling_state(&self) -> SignalingState {
+        self.0.lock().published.signaling
+    }
+
+    /// How far the collection of local candidates is.
+    #[must_use]
+    pub fn ice_gathering_state(&self) -> IceGatheringState {
+        self.0.lock().published.gathering
+    }
+
+    /// Where ICE stands.
+    #[must_use]
+    pub fn ice_connection_state(&self) -> IceConnectionState {
+        self.0.lock().published.ice
+    }
+
+    /// Where the connection as a whole stands.
+    #[must_use]
+    pub fn connection_state(&self) -> PeerConnectionState {
+        self.0.lock().published.connection
+    }
+
+    /// Does the peer take candidates after its description? `None` before there is one.
+    #[must_use]
+    pub fn can_trickle_ice_candidates(&self) -> Option<bool> {
+        self.0.lock().peer.can_trickle()
+    }
+
+    /// The largest message that the peer accepts, in bytes; `None` while that is unknown or unlimited.
+    #[must_use]
+    pub fn max_message_size(&self) -> Option<usize> {
+        self.0.lock().peer.max_message_size()
+    }
+
+    /// The measured round-trip time, once there is one.
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.0.lock().peer.round_trip_time()
+    }
+
+    /// Counters of all layers.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.lock().peer.stats()
+    }
+
+    // Events.
+
+    /// The events of the connection as a stream, instead of handlers.
+    ///
+    /// Handlers of its channels may be used beside it. Candidates and channels that came before wait in it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidStateError` when there is such a stream already, or a handler of the connection was set.
+    pub fn events(&self) -> Result<Events, Error> {
+        Events::claim(self)
+    }
+
+    /// Called when an exchange of offer and answer is needed; also when it was before the handler was set.
+    pub fn on_negotiation_needed(&self, handler: impl FnMut() + Send + 'static) {
+        self.set(|handlers| handlers.negotiation_needed.replace(Box::new(handler)));
+        self.0.replay(|item| matches!(item, Item::NegotiationNeeded));
+    }
+
+    /// Called when [`signaling_state`](Self::signaling_state) changes, with the new state.
+    pub fn on_signaling_state_change(&self, handler: impl FnMut(SignalingState) + Send + 'static) {
+        self.set(|handlers| handlers.signaling_state.replace(Box::new(handler)));
+    }
+
+    /// Called when [`ice_gathering_state`](Self::ice_gathering_state) changes, with the new state.
+    pub fn on_ice_gathering_state_change(&self, handler: impl FnMut(IceGatheringState) + Send + 'static) {
+        self.set(|handlers| handlers.ice_gathering_state.replace(Box::new(handler)));
+    }
+
+    /// Called when [`ice_connection_state`](Self::ice_connection_state) changes, with the new state.
+    pub fn on_ice_connection_state_change(&self, handler: impl FnMut(IceConnectionState) + Send + 'static) {
+        self.set(|handlers| handlers.ice_connection_state.replace(Box::new(handler)));
+    }
+
+    /// Called when [`connection_state`](Self::connection_state) changes, with the new state.
+    pub fn on_connection_state_change(&self, handler: impl FnMut(PeerConnectionState) + Send + 'static) {
+        self.set(|handlers| handlers.connection_state.replace(Box::new(handler)));
+    }
+
+    /// Called for each candidate to signal to the peer, and with `None` when there are no more. Candidates found before
+    /// the handler was set wait for it.
+    pub fn on_ice_candidate(&self, handler: impl FnMut(Option<IceCandidate>) + Send + 'static) {
+        self.set(|handlers| handlers.ice_candidate.replace(Box::new(handler)));
+        self.0.replay(|item| matches!(item, Item::Candidate(_)));
+    }
+
+    /// Called with each channel that the peer opens. It is open already, its `on_open` comes after this, and no message
+    /// is lost in between.
+    pub fn on_data_channel(&self, handler: impl FnMut(DataChannel) + Send + 'static) {
+        self.set(|handlers| handlers.data_channel.replace(Box::new(handler)));
+        self.0.replay_incoming();
+    }
+
+    fn set<F: ?Sized>(&self, put: impl FnOnce(&mut ConnectionHandlers) -> Slot<F>) {
+        if !self.0.lock().claim_handlers() {
+            tracing::warn!("handler not called: events() takes the events of this connection");
+            return;
+        }
+        handlers::set(&self.0.handlers, put);
+        self.0.inner().ensure_dispatcher();
+    }
+}

@@ -1,0 +1,723 @@
+//! What one connection's lock guards: the peer, the state that users see, and who waits for what.
+
+use crate::channel::ChannelShared;
+use crate::wakers::{WakerSet, wake_all};
+use crate::{
+    Configuration, DataChannelState, IceCandidate, IceConnectionState, IceGatheringState,
+    PeerConnectionState, SignalingState,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+use straits_peer::ice::Route;
+use straits_peer::sctp::{self, ChannelCloseReason, ChannelEvent, ChannelId};
+use straits_peer::{CloseReason, Event as PeerEvent, Peer};
+
+/// Everything under the lock of a connection.
+///
+/// The state that getters show is *published* state. Without a consumer it follows the core at once; a dispatcher or
+/// an event stream publishes each change when it takes it, so that a handler sees exactly its event's state.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) peer: Peer,
+    pub(crate) published: Published,
+    pub(crate) channels: BTreeMap<ChannelId, Entry>,
+    /// For the dispatcher, in order.
+    items: VecDeque<Item>,
+    dispatcher: Dispatcher,
+    /// For `events()`, in order: what is not about one channel.
+    stream_items: VecDeque<Item>,
+    stream: Stream,
+    /// Was a handler of the connection, not of a channel, set?
+    has_handlers: bool,
+    /// Candidates and the wish to negotiate, kept until somebody wants to hear of them.
+    backlog: VecDeque<Item>,
+    /// Channels of the peer that nobody took yet.
+    incoming: VecDeque<ChannelId>,
+    accepting: WakerSet,
+    /// Futures that wait for a state of the connection.
+    waiting: WakerSet,
+    /// Channels on which a writer waits.
+    writing: Vec<ChannelId>,
+    /// For the endpoint's task.
+    pub(crate) chores: Vec<Chore>,
+    /// `close` was called here: its own state changes are not reported (W3C behaviours PCC-02 to PCC-04).
+    closed_here: bool,
+    draining: bool,
+    reason: Option<CloseReason>,
+    /// The endpoint has sent the last packet, or there never was one.
+    detached: bool,
+    high_water_mark: usize,
+    strict_w3c: bool,
+}
+
+/// What the getters of a connection show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    pub(crate) signaling: SignalingState,
+    pub(crate) gathering: IceGatheringState,
+    pub(crate) ice: IceConnectionState,
+    pub(crate) connection: PeerConnectionState,
+}
+
+/// One channel.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) shared: Arc<ChannelShared>,
+    pub(crate) published: DataChannelState,
+    pub(crate) close_reason: Option<ChannelCloseReason>,
+    /// Did a user get a handle?
+    given: bool,
+    /// Was the event given to a dispatcher? Each is, once, also to one that comes late.
+    open_told: bool,
+    close_told: bool,
+    /// Is `Item::Readable` queued?
+    readable_queued: bool,
+    readers: WakerSet,
+    writers: WakerSet,
+    waiting: WakerSet,
+}
+
+/// Something for a consumer to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    NegotiationNeeded,
+    Signaling(SignalingState),
+    Gathering(IceGatheringState),
+    Ice(IceConnectionState),
+    Connection(PeerConnectionState),
+    Candidate(Option<IceCandidate>),
+    Incoming(ChannelId),
+    Open(ChannelId),
+    Readable(ChannelId),
+    BufferedAmountLow(ChannelId),
+    Closing(ChannelId),
+    ChannelClosed(ChannelId, ChannelCloseReason),
+    Closed(CloseReason),
+}
+
+/// What the core wants from the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chore {
+    Gather,
+    RouteAdded(Route),
+    RouteRemoved(Route),
+}
+
+/// The task that calls handlers, as the lock sees it.
+#[derive(Debug, Default)]
+struct Dispatcher {
+    present: bool,
+    /// The last item was handled: there is nothing to dispatch ever again.
+    ended: bool,
+    wakers: WakerSet,
+    /// Items queued and items worked off, ever.
+    queued: u64,
+    done: u64,
+}
+
+/// The stream that `events()` gave out, as the lock sees it.
+#[derive(Debug, Default)]
+struct Stream {
+    present: bool,
+    wakers: WakerSet,
+}
+
+/// What is left to do once the lock is released.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) wakes: Vec<Waker>,
+    pub(crate) forgotten: Vec<Arc<ChannelShared>>,
+}
+
+impl Outcome {
+    /// Without a lock: wakers run other people's code, and handlers own handles.
+    pub(crate) fn deliver(&mut self) {
+        wake_all(&mut self.wakes);
+        self.forgotten.clear();
+    }
+}
+
+impl State {
+    pub(crate) fn new(peer: Peer, configuration: &Configuration) -> Self {
+        Self {
+            peer,
+            published: Published {
+                signaling: SignalingState::Stable,
+                gathering: IceGatheringState::New,
+                ice: IceConnectionState::New,
+                connection: PeerConnectionState::New,
+            },
+            channels: BTreeMap::new(),
+            items: VecDeque::new(),
+            dispatcher: Dispatcher::default(),
+            stream_items: VecDeque::new(),
+            stream: Stream::default(),
+            has_handlers: false,
+            backlog: VecDeque::new(),
+            incoming: VecDeque::new(),
+            accepting: WakerSet::default(),
+            waiting: WakerSet::default(),
+            writing: Vec::new(),
+            chores: Vec::new(),
+            closed_here: false,
+            draining: false,
+            reason: None,
+            detached: false,
+            high_water_mark: configuration.high_water_mark,
+            strict_w3c: configuration.strict_w3c,
+        }
+    }
+
+    /// Takes over what changed in the core. After every input and user call, under the same lock.
+    pub(crate) fn settle(&mut self, outcome: &mut Outcome) {
+        while let Some(event) = self.peer.poll_event() {
+            self.on_event(event, outcome);
+        }
+        self.resume_writers(&mut outcome.wakes);
+        if !self.items.is_empty() {
+            self.dispatcher.wakers.drain_into(&mut outcome.wakes);
+        }
+    }
+
+    fn on_event(&mut self, event: PeerEvent, outcome: &mut Outcome) {
+        match event {
+            PeerEvent::GatheringNeeded => self.chores.push(Chore::Gather),
+            PeerEvent::RouteAdded(route) => self.chores.push(Chore::RouteAdded(route)),
+            PeerEvent::RouteRemoved(route) => self.chores.push(Chore::RouteRemoved(route)),
+            PeerEvent::NegotiationNeeded => self.deliver(Item::NegotiationNeeded, outcome),
+            PeerEvent::SignalingStateChanged(state) => self.deliver(Item::Signaling(state.into()), outcome),
+            PeerEvent::IceGatheringStateChanged(state) => {
+                self.deliver(Item::Gathering(state.into()), outcome);
+            }
+            PeerEvent::IceStateChanged(state) => self.deliver(Item::Ice(state.into()), outcome),
+            PeerEvent::ConnectionStateChanged(state) => self.deliver(Item::Connection(state.into()), outcome),
+            PeerEvent::IceCandidate(candidate) => {
+                self.deliver(Item::Candidate(candidate.map(Into::into)), outcome);
+            }
+            PeerEvent::Channel(event) => self.on_channel_event(event, outcome),
+            PeerEvent::Closed(reason) => {
+                self.reason = Some(reason.clone());
+                self.wake_everybody(outcome);
+                self.deliver(Item::Closed(reason), outcome);
+            }
+            // The selected route and the DTLS state have no public face yet.
+            PeerEvent::RouteSelected(_) | PeerEvent::DtlsStateChanged(_) => {}
+            event => tracing::debug!(?event, "event without a meaning for the facade"),
+        }
+    }
+
+    fn on_channel_event(&mut self, event: ChannelEvent, outcome: &mut Outcome) {
+        match event {
+            ChannelEvent::Incoming(id) => {
+                self.insert_channel(id, false);
+                self.deliver(Item::Incoming(id), outcome);
+            }
+            ChannelEvent::Open(id) => self.deliver(Item::Open(id), outcome),
+            ChannelEvent::Readable(id) => {
+                let Some(entry) = self.channels.get_mut(&id) else { return };
+                entry.readers.drain_into(&mut outcome.wakes);
+                self.queue_readable(id);
+            }
+            ChannelEvent::Writable(_) => {}
+            ChannelEvent::BufferedAmountLow(id) => self.deliver(Item::BufferedAmountLow(id), outcome),
+            ChannelEvent::Closing(id) => self.deliver(Item::Closing(id), outcome),
+            ChannelEvent::Closed(id, reason) => {
+                if let Some(entry) = self.channels.get_mut(&id) {
+                    entry.readers.drain_into(&mut outcome.wakes);
+                    entry.writers.drain_into(&mut outcome.wakes);
+                }
+                self.deliver(Item::ChannelClosed(id, reason), outcome);
+            }
+            ChannelEvent::Established | ChannelEvent::Restarted | ChannelEvent::AssociationClosed(_) => {}
+            event => tracing::debug!(?event, "channel event without a meaning for the facade"),
+        }
+    }
+
+    /// Hands an item to its consumer, or publishes it at once when there is none.
+    fn deliver(&mut self, item: Item, outcome: &mut Outcome) {
+        if self.closed_here && !matches!(item, Item::ChannelClosed(..) | Item::Closed(_)) {
+            return;
+        }
+        if self.stream.present && item.channel().is_none_or(|_| matches!(item, Item::Incoming(_))) {
+            self.stream_items.push_back(item.clone());
+            self.stream.wakers.drain_into(&mut outcome.wakes);
+            // The dispatcher ends with this item, whoever else hears of it.
+            if !matches!(item, Item::Closed(_)) {
+                return;
+            }
+        }
+        if self.dispatcher.present {
+            self.queue_item(item);
+        } else {
+            self.publish(&item, outcome);
+            self.keep(item, &mut outcome.wakes);
+        }
+    }
+
+    /// The dispatcher is woken when the state settles.
+    fn queue_item(&mut self, item: Item) {
+        self.items.push_back(item);
+        self.dispatcher.queued += 1;
+    }
+
+    /// Makes the getters show what the item reports. `false`: it came too late to be reported.
+    fn publish(&mut self, item: &Item, outcome: &mut Outcome) -> bool {
+        let mut timely = true;
+        match item {
+            Item::Signaling(state) => self.published.signaling = *state,
+            Item::Gathering(state) => self.published.gathering = *state,
+            Item::Ice(state) => self.published.ice = *state,
+            Item::Connection(state) => self.published.connection = *state,
+            Item::Closed(_) => {
+                self.published.signaling = SignalingState::Closed;
+                if self.published.connection != PeerConnectionState::Failed {
+                    self.published.ice = IceConnectionState::Closed;
+                    self.published.connection = PeerConnectionState::Closed;
+                }
+            }
+            Item::NegotiationNeeded | Item::Candidate(_) => {}
+            Item::Incoming(id)
+            | Item::Open(id)
+            | Item::Readable(id)
+            | Item::BufferedAmountLow(id)
+            | Item::Closing(id)
+            | Item::ChannelClosed(id, _) => {
+                timely =
+                    self.channels.get_mut(id).is_some_and(|entry| entry.publish(item, &mut outcome.wakes));
+            }
+        }
+        self.waiting.drain_into(&mut outcome.wakes);
+        timely
+    }
+
+    /// What must not be lost because nobody listens yet.
+    pub(crate) fn keep(&mut self, item: Item, wakes: &mut Vec<Waker>) {
+        match item {
+            Item::Candidate(_) | Item::NegotiationNeeded if self.backlog.len() < MAX_BACKLOG => {
+                self.backlog.push_back(item);
+            }
+            Item::Incoming(id) => {
+                self.incoming.push_back(id);
+                self.accepting.drain_into(wakes);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn insert_channel(&mut self, id: ChannelId, given: bool) -> Option<Arc<ChannelShared>> {
+        let init = self.peer.channel(id)?.init().clone();
+        let shared = Arc::new(ChannelShared::new(id, init));
+        self.channels.insert(id, Entry::new(shared.clone(), given));
+        Some(shared)
+    }
+
+    /// Tells the dispatcher that a channel with a message handler has messages.
+    pub(crate) fn queue_readable(&mut self, id: ChannelId) {
+        let Some(entry) = self.channels.get_mut(&id) else { return };
+        if self.dispatcher.present && entry.shared.is_handled() && !entry.readable_queued {
+            entry.readable_queued = true;
+            self.queue_item(Item::Readable(id));
+        }
+    }
+
+    /// Up to `MAX_MESSAGES` messages; none: the item is done.
+    pub(crate) fn take_messages(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        messages: &mut Vec<sctp::ReceivedMessage>,
+    ) {
+        let mut bytes = 0;
+        let Some(mut channel) = self.peer.channel(id) else { return };
+        while messages.len() < MAX_MESSAGES && bytes < MAX_MESSAGE_BYTES {
+            let Some(message) = channel.recv(now) else { break };
+            bytes += message.data.len();
+            messages.push(message);
+        }
+    }
+
+    /// Takes the `Readable` item of a channel back, before its messages are looked for. `false`: no handler takes them.
+    pub(crate) fn readable_taken(&mut self, id: ChannelId) -> bool {
+        let Some(entry) = self.channels.get_mut(&id) else { return false };
+        entry.readable_queued = false;
+        entry.shared.is_handled()
+    }
+
+    // Consumers.
+
+    /// `true`: the caller is to start the dispatcher.
+    pub(crate) fn claim_dispatcher(&mut self) -> bool {
+        !self.dispatcher.ended && !std::mem::replace(&mut self.dispatcher.present, true)
+    }
+
+    /// `false`: an event stream takes the events of the connection.
+    pub(crate) fn claim_handlers(&mut self) -> bool {
+        self.has_handlers |= !self.stream.present;
+        self.has_handlers
+    }
+
+    /// Is a socket needed?
+    pub(crate) fn wants_endpoint(&self) -> bool {
+        self.chores.contains(&Chore::Gather)
+    }
+
+    /// The next item with what is to be reported of it: `None` in the pair for what came too late.
+    pub(crate) fn poll_item(&mut self, cx: &Context<'_>, outcome: &mut Outcome) -> Poll<(Item, bool)> {
+        let Some(item) = self.items.pop_front() else {
+            self.dispatcher.wakers.register(cx.waker());
+            return Poll::Pending;
+        };
+        let timely = self.publish(&item, outcome);
+        Poll::Ready((item, timely))
+    }
+
+    /// The handlers of the item taken last have returned.
+    pub(crate) fn item_done(&mut self, wakes: &mut Vec<Waker>) {
+        self.dispatcher.done = self.dispatcher.queued - self.items.len() as u64;
+        self.waiting.drain_into(wakes);
+    }
+
+    /// The dispatcher ended: what it left is published, and state follows the core again.
+    pub(crate) fn release_dispatcher(&mut self, outcome: &mut Outcome) {
+        self.dispatcher.present = false;
+        self.dispatcher.ended = true;
+        self.dispatcher.done = self.dispatcher.queued;
+        for item in std::mem::take(&mut self.items) {
+            self.publish(&item, outcome);
+            self.keep(item, &mut outcome.wakes);
+        }
+        self.waiting.drain_into(&mut outcome.wakes);
+    }
+
+    /// What a dispatcher must have worked off before a future that changed the state may resolve.
+    pub(crate) fn mark(&self) -> u64 {
+        if self.dispatcher.present { self.dispatcher.queued } else { 0 }
+    }
+
+    pub(crate) fn poll_mark(&mut self, cx: &Context<'_>, mark: u64) -> Poll<()> {
+        if !self.dispatcher.present || self.dispatcher.done >= mark {
+            return Poll::Ready(());
+        }
+        self.waiting.register(cx.waker());
+        Poll::Pending
+    }
+
+    /// A handler for items of this kind was set: what was kept for it is queued.
+    pub(crate) fn replay(&mut self, wanted: fn(&Item) -> bool) {
+        for _ in 0..self.backlog.len() {
+            let Some(item) = self.backlog.pop_front() else { break };
+            if wanted(&item) {
+                self.queue_item(item);
+            } else {
+                self.backlog.push_back(item);
+            }
+        }
+    }
+
+    /// A handler for the peer's channels was set: those that nobody took are its.
+    pub(crate) fn replay_incoming(&mut self) {
+        for id in std::mem::take(&mut self.incoming) {
+            self.queue_item(Item::Incoming(id));
+        }
+    }
+
+    /// A handler was set on a channel that may have opened or closed already: each event is told once.
+    pub(crate) fn replay_channel(&mut self, id: ChannelId) {
+        let Some(entry) = self.channels.get(&id) else { return };
+        let open = entry.published == DataChannelState::Open && !entry.open_told;
+        let closed = entry.close_reason.clone().filter(|_| !entry.close_told);
+        if open && !self.items.contains(&Item::Open(id)) {
+            self.queue_item(Item::Open(id));
+        }
+        self.queue_readable(id);
+        if let Some(reason) = closed {
+            let item = Item::ChannelClosed(id, reason);
+            if !self.items.contains(&item) {
+                self.queue_item(item);
+            }
+        }
+    }
+
+    /// `false`: another consumer was first.
+    pub(crate) fn claim_stream(&mut self) -> bool {
+        if self.has_handlers || std::mem::replace(&mut self.stream.present, true) {
+            return false;
+        }
+        self.stream_items.append(&mut self.backlog);
+        let incoming = std::mem::take(&mut self.incoming);
+        self.stream_items.extend(incoming.into_iter().map(Item::Incoming));
+        true
+    }
+
+    pub(crate) fn release_stream(&mut self, outcome: &mut Outcome) {
+        self.stream.present = false;
+        for item in std::mem::take(&mut self.stream_items) {
+            self.publish(&item, outcome);
+            self.keep(item, &mut outcome.wakes);
+        }
+    }
+
+    pub(crate) fn poll_stream_item(&mut self, cx: &Context<'_>, outcome: &mut Outcome) -> Poll<Option<Item>> {
+        while let Some(item) = self.stream_items.pop_front() {
+            if self.publish(&item, outcome) {
+                return Poll::Ready(Some(item));
+            }
+        }
+        if self.is_over() {
+            return Poll::Ready(None);
+        }
+        self.stream.wakers.register(cx.waker());
+        Poll::Pending
+    }
+
+    pub(crate) fn poll_incoming(&mut self, cx: &Context<'_>) -> Poll<Option<Arc<ChannelShared>>> {
+        while let Some(id) = self.incoming.pop_front() {
+            if let Some(shared) = self.give(id) {
+                return Poll::Ready(Some(shared));
+            }
+        }
+        if self.is_over() {
+            return Poll::Ready(None);
+        }
+        self.accepting.register(cx.waker());
+        Poll::Pending
+    }
+
+    /// The channel goes to a user.
+    pub(crate) fn give(&mut self, id: ChannelId) -> Option<Arc<ChannelShared>> {
+        let entry = self.channels.get_mut(&id)?;
+        entry.given = true;
+        Some(entry.shared.clone())
+    }
+
+    // Closing.
+
+    /// Has the connection ended, from here or from there?
+    pub(crate) fn is_over(&self) -> bool {
+        self.closed_here || self.reason.is_some()
+    }
+
+    pub(crate) fn reason(&self) -> Option<&CloseReason> {
+        self.reason.as_ref()
+    }
+
+    /// W3C webrtc-pc §4.4.1.2 close the connection: states are "closed" when this returns, nothing reports them.
+    pub(crate) fn close(&mut self, now: Instant, linked: bool) {
+        if self.is_over() {
+            self.closed_here = true;
+            self.show_closed();
+            return;
+        }
+        self.closed_here = true;
+        self.detached = !linked;
+        self.peer.close(now);
+        self.show_closed();
+        self.items.retain(|item| matches!(item, Item::ChannelClosed(..) | Item::Closed(_)));
+        self.stream_items.retain(|item| matches!(item, Item::Closed(_)));
+        self.backlog.clear();
+    }
+
+    fn show_closed(&mut self) {
+        self.published.signaling = SignalingState::Closed;
+        self.published.ice = IceConnectionState::Closed;
+        self.published.connection = PeerConnectionState::Closed;
+        for entry in self.channels.values_mut() {
+            entry.published = DataChannelState::Closed;
+        }
+    }
+
+    /// Delivers what was accepted, if there is anybody to deliver it to.
+    pub(crate) fn close_gracefully(&mut self, now: Instant, deadline: Instant, linked: bool) {
+        if self.is_over() || self.draining {
+            return;
+        }
+        if linked && self.peer.sctp_state() == sctp::State::Established && deadline > now {
+            self.draining = true;
+            self.peer.close_gracefully(now, deadline);
+        } else {
+            self.close(now, linked);
+        }
+    }
+
+    /// The endpoint has sent the last packet.
+    pub(crate) fn detach(&mut self, outcome: &mut Outcome) {
+        self.detached = true;
+        self.wake_everybody(outcome);
+    }
+
+    /// The endpoint's task is gone and with it all packets to come: nothing is left to wait for.
+    pub(crate) fn abandon(&mut self, now: Instant, outcome: &mut Outcome) {
+        if self.reason.is_none() {
+            self.peer.close(now);
+            self.settle(outcome);
+        }
+        self.detach(outcome);
+    }
+
+    pub(crate) fn poll_closed(&mut self, cx: &Context<'_>) -> Poll<CloseReason> {
+        match &self.reason {
+            Some(reason) if self.detached => Poll::Ready(reason.clone()),
+            _ => {
+                self.waiting.register(cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(crate) fn register(&mut self, cx: &Context<'_>) {
+        self.waiting.register(cx.waker());
+    }
+
+    fn wake_everybody(&mut self, outcome: &mut Outcome) {
+        self.waiting.drain_into(&mut outcome.wakes);
+        self.accepting.drain_into(&mut outcome.wakes);
+        self.stream.wakers.drain_into(&mut outcome.wakes);
+        for entry in self.channels.values_mut() {
+            entry.readers.drain_into(&mut outcome.wakes);
+            entry.writers.drain_into(&mut outcome.wakes);
+            entry.waiting.drain_into(&mut outcome.wakes);
+        }
+    }
+
+    /// Is the `close` event of a channel to be told? Not after a close of our own, by the letter (CLS-07).
+    pub(crate) fn tells_close(&self) -> bool {
+        !(self.closed_here && self.strict_w3c)
+    }
+
+    pub(crate) fn closed_here(&self) -> bool {
+        self.closed_here
+    }
+
+    /// Forgets a closed channel that nobody holds; the caller drops it without the lock.
+    pub(crate) fn forget_if_unused(&mut self, id: ChannelId) -> Option<Arc<ChannelShared>> {
+        let entry = self.channels.get(&id)?;
+        let unused = entry.given && entry.shared.handles.load(Ordering::Acquire) == 0;
+        let told = entry.close_reason.is_some() && !self.items.iter().any(|item| item.channel() == Some(id));
+        if !unused || !told {
+            return None;
+        }
+        self.peer.forget_channel(id);
+        self.channels.remove(&id).map(|entry| entry.shared)
+    }
+
+    // Back-pressure.
+
+    /// Waits until half of the high-water mark is free, so that a writer is woken for many messages, not for one.
+    pub(crate) fn wait_writable(&mut self, id: ChannelId, cx: &Context<'_>) {
+        let Some(entry) = self.channels.get_mut(&id) else { return };
+        entry.writers.register(cx.waker());
+        if !self.writing.contains(&id) {
+            self.writing.push(id);
+        }
+    }
+
+    fn resume_writers(&mut self, wakes: &mut Vec<Waker>) {
+        let resume = self.high_water_mark / 2;
+        let (peer, channels) = (&mut self.peer, &mut self.channels);
+        self.writing.retain(|&id| {
+            let waits = peer.channel(id).is_some_and(|channel| {
+                channel.state() == sctp::ChannelState::Connecting || channel.buffered_amount() > resume
+            });
+            if !waits && let Some(entry) = channels.get_mut(&id) {
+                entry.writers.drain_into(wakes);
+            }
+            waits
+        });
+    }
+
+    pub(crate) fn high_water_mark(&self) -> usize {
+        self.high_water_mark
+    }
+}
+
+impl Entry {
+    fn new(shared: Arc<ChannelShared>, given: bool) -> Self {
+        Self {
+            shared,
+            published: DataChannelState::Connecting,
+            close_reason: None,
+            given,
+            open_told: false,
+            close_told: false,
+            readable_queued: false,
+            readers: WakerSet::default(),
+            writers: WakerSet::default(),
+            waiting: WakerSet::default(),
+        }
+    }
+
+    fn publish(&mut self, item: &Item, wakes: &mut Vec<Waker>) -> bool {
+        use DataChannelState::{Closed, Closing, Connecting, Open};
+        self.waiting.drain_into(wakes);
+        match item {
+            // W3C webrtc-pc §6.1: the channel is open inside the `datachannel` event, its `open` comes after.
+            Item::Incoming(_) | Item::Open(_) => {
+                if self.published == Connecting {
+                    self.published = Open;
+                }
+                self.published == Open
+            }
+            Item::Closing(_) => {
+                let timely = matches!(self.published, Connecting | Open);
+                if timely {
+                    self.published = Closing;
+                }
+                timely
+            }
+            Item::ChannelClosed(_, reason) => {
+                self.published = Closed;
+                self.close_reason = Some(reason.clone());
+                true
+            }
+            Item::BufferedAmountLow(_) => self.published != Closed,
+            _ => true,
+        }
+    }
+
+    pub(crate) fn wait_readable(&mut self, cx: &Context<'_>) {
+        self.readers.register(cx.waker());
+    }
+
+    pub(crate) fn wait(&mut self, cx: &Context<'_>) {
+        self.waiting.register(cx.waker());
+    }
+
+    /// `true` the first time.
+    pub(crate) fn tell_open(&mut self) -> bool {
+        !std::mem::replace(&mut self.open_told, true)
+    }
+
+    /// `true` the first time.
+    pub(crate) fn tell_close(&mut self) -> bool {
+        !std::mem::replace(&mut self.close_told, true)
+    }
+}
+
+impl Item {
+    fn channel(&self) -> Option<ChannelId> {
+        match self {
+            Self::Incoming(id)
+            | Self::Open(id)
+            | Self::Readable(id)
+            | Self::BufferedAmountLow(id)
+            | Self::Closing(id)
+            | Self::ChannelClosed(id, _) => Some(*id),
+            Self::NegotiationNeeded
+            | Self::Signaling(_)
+            | Self::Gathering(_)
+            | Self::Ice(_)
+            | Self::Connection(_)
+            | Self::Candidate(_)
+            | Self::Closed(_) => None,
+        }
+    }
+}
+
+/// Candidates of all interfaces of a machine, as a rule a handful.
+const MAX_BACKLOG: usize = 128;
+/// What a dispatcher takes from one channel at a time.
+const MAX_MESSAGES: usize = 64;
+const MAX_MESSAGE_BYTES: usize = 256 << 10;

@@ -1,0 +1,199 @@
+//! Session descriptions and candidates as signalling carries them.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use straits_peer as core;
+
+/// `RTCSdpType`, W3C webrtc-pc §4.7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SdpType {
+    /// The beginning of an exchange.
+    Offer,
+    /// A provisional answer: another answer follows.
+    Pranswer,
+    /// The end of an exchange.
+    Answer,
+    /// Back to the last stable state; `sdp` is ignored.
+    Rollback,
+}
+
+impl SdpType {
+    /// The string that a browser has for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offer => "offer",
+            Self::Pranswer => "pranswer",
+            Self::Answer => "answer",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+impl fmt::Display for SdpType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `RTCSessionDescription` (W3C webrtc-pc §4.7.2): a type and the SDP text.
+///
+/// As JSON it is what `RTCSessionDescription.toJSON()` gives in a browser.
+///
+/// ```
+/// # fn main() -> Result<(), serde_json::Error> {
+/// use straits::{SdpType, SessionDescription};
+///
+/// let from_the_browser = r#"{"type":"rollback","sdp":""}"#;
+/// let description: SessionDescription = serde_json::from_str(from_the_browser)?;
+/// assert_eq!(description, SessionDescription::rollback());
+/// assert_eq!(serde_json::to_string(&description)?, from_the_browser);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDescription {
+    /// What the text is.
+    #[serde(rename = "type")]
+    pub kind: SdpType,
+    /// The SDP text; may be empty where the W3C text says so (`setLocalDescription`, rollback).
+    #[serde(default)]
+    pub sdp: String,
+}
+
+impl SessionDescription {
+    /// An offer.
+    #[must_use]
+    pub fn offer(sdp: impl Into<String>) -> Self {
+        Self { kind: SdpType::Offer, sdp: sdp.into() }
+    }
+
+    /// An answer.
+    #[must_use]
+    pub fn answer(sdp: impl Into<String>) -> Self {
+        Self { kind: SdpType::Answer, sdp: sdp.into() }
+    }
+
+    /// Back to the last stable state.
+    #[must_use]
+    pub fn rollback() -> Self {
+        Self { kind: SdpType::Rollback, sdp: String::new() }
+    }
+}
+
+/// `RTCIceCandidate` (W3C webrtc-pc §4.8.1) as it travels through signalling.
+///
+/// As JSON it is what `RTCIceCandidate.toJSON()` gives in a browser; members that are missing there read as `None`.
+///
+/// ```
+/// # fn main() -> Result<(), serde_json::Error> {
+/// use straits::IceCandidate;
+///
+/// let candidate: IceCandidate = serde_json::from_str(r#"{"candidate":"","sdpMid":"0"}"#)?;
+/// assert_eq!(candidate.sdp_mid.as_deref(), Some("0"));
+/// assert_eq!(
+///     serde_json::to_string(&candidate)?,
+///     r#"{"candidate":"","sdpMid":"0","sdpMLineIndex":null,"usernameFragment":null}"#,
+/// );
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceCandidate {
+    /// `candidate:…` (RFC 8839 §5.1); empty: no more candidates for this section.
+    #[serde(default)]
+    pub candidate: String,
+    /// The `a=mid` of the section it belongs to.
+    #[serde(rename = "sdpMid", default)]
+    pub sdp_mid: Option<String>,
+    /// The index of the section it belongs to, counted from 0; `sdp_mid` goes before it.
+    #[serde(rename = "sdpMLineIndex", default)]
+    pub sdp_mline_index: Option<u16>,
+    /// The `a=ice-ufrag` of the generation it belongs to; `None`: the current one.
+    #[serde(rename = "usernameFragment", default)]
+    pub username_fragment: Option<String>,
+}
+
+impl From<SessionDescription> for core::SessionDescription {
+    fn from(description: SessionDescription) -> Self {
+        let kind = match description.kind {
+            SdpType::Offer => core::SdpType::Offer,
+            SdpType::Pranswer => core::SdpType::ProvisionalAnswer,
+            SdpType::Answer => core::SdpType::Answer,
+            SdpType::Rollback => core::SdpType::Rollback,
+        };
+        Self { kind, sdp: description.sdp }
+    }
+}
+
+impl From<core::SessionDescription> for SessionDescription {
+    fn from(description: core::SessionDescription) -> Self {
+        let kind = match description.kind {
+            core::SdpType::Offer => SdpType::Offer,
+            core::SdpType::ProvisionalAnswer => SdpType::Pranswer,
+            core::SdpType::Answer => SdpType::Answer,
+            core::SdpType::Rollback => SdpType::Rollback,
+        };
+        Self { kind, sdp: description.sdp }
+    }
+}
+
+impl From<IceCandidate> for core::IceCandidate {
+    fn from(candidate: IceCandidate) -> Self {
+        Self {
+            candidate: candidate.candidate,
+            sdp_mid: candidate.sdp_mid,
+            sdp_mline_index: candidate.sdp_mline_index,
+            username_fragment: candidate.username_fragment,
+        }
+    }
+}
+
+impl From<core::IceCandidate> for IceCandidate {
+    fn from(candidate: core::IceCandidate) -> Self {
+        Self {
+            candidate: candidate.candidate,
+            sdp_mid: candidate.sdp_mid,
+            sdp_mline_index: candidate.sdp_mline_index,
+            username_fragment: candidate.username_fragment,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// W3C behaviour ICE-37: exactly the members of `toJSON()`, under the browser's names.
+    #[test]
+    fn candidate_json_is_the_browsers() {
+        let candidate = IceCandidate {
+            candidate: "candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host".into(),
+            sdp_mid: Some("0".into()),
+            sdp_mline_index: Some(0),
+            username_fragment: Some("abcd".into()),
+        };
+        let json = r#"{"candidate":"candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}"#;
+        assert_eq!(serde_json::to_string(&candidate).unwrap(), json);
+        assert_eq!(serde_json::from_str::<IceCandidate>(json).unwrap(), candidate);
+    }
+
+    /// W3C behaviour ICE-31: missing members read as their defaults, unknown ones are ignored.
+    #[test]
+    fn candidate_members_may_be_missing_or_unknown() {
+        let candidate: IceCandidate =
+            serde_json::from_str(r#"{"sdpMLineIndex":1,"url":null,"relayProtocol":"udp"}"#).unwrap();
+        assert_eq!(candidate, IceCandidate { sdp_mline_index: Some(1), ..IceCandidate::default() });
+    }
+
+    /// W3C behaviours ICE-37, ICE-38.
+    #[test]
+    fn description_json_is_the_browsers() {
+        let answer = SessionDescription::answer("v=0\r\n");
+        let json = r#"{"type":"answer","sdp":"v=0\r\n"}"#;
+        assert_eq!(serde_json::to_string(&answer).unwrap(), json);
+        assert_eq!(serde_json::from_str::<SessionDescription>(json).unwrap(), answer);
+        assert!(serde_json::from_str::<SessionDescription>(r#"{"sdp":"v=0\r\n"}"#).is_err());
+        let pranswer: SessionDescription = serde_json::from_str(r#"{"type":"pranswer"}"#).unwrap();
+        assert_eq!(pranswer, SessionDescription { kind: SdpType::Pranswer, sdp: String::new() });
+    }
+}

@@ -1,0 +1,188 @@
+//! One UDP socket: batches in, GSO runs out.
+
+use bytes::Bytes;
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use socket2::{Domain, Protocol, Type};
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll, ready};
+use straits_peer::ice::Route;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    io: UdpSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+    /// Built when the socket took no more; sent before anything else is built for it.
+    unsent: VecDeque<(Run, Bytes)>,
+}
+
+/// Datagrams for one route: all of `segment_size` bytes but the last, which may be shorter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) route: Route,
+    pub(super) size: usize,
+    pub(super) segment_size: Option<usize>,
+}
+
+/// What became of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The system took it.
+    Done,
+    /// The socket takes nothing now.
+    Blocked,
+    /// The path takes no datagram of this size.
+    TooLarge,
+    /// The system refused it, as it may; what was in it counts as lost.
+    Refused,
+}
+
+impl Socket {
+    /// Binds `address`; an IPv6 socket takes no IPv4. The buffers get up to `buffer_size` bytes, as far as the system
+    /// allows.
+    pub(super) fn bind(address: SocketAddr, buffer_size: usize) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let state = UdpSocketState::new((&socket).into())?;
+        let receive = state.set_recv_buffer_size((&socket).into(), buffer_size);
+        let send = state.set_send_buffer_size((&socket).into(), buffer_size);
+        let io = UdpSocket::from_std(socket.into())?;
+        let local = io.local_addr()?;
+        tracing::debug!(%local, ?receive, ?send, gso = state.max_gso_segments(), "socket bound");
+        Ok(Self { io, state, local, unsent: VecDeque::new() })
+    }
+
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(super) fn max_segments(&self) -> usize {
+        self.state.max_gso_segments().clamp(1, MAX_SEGMENTS)
+    }
+
+    /// Does a datagram with this source address leave through this socket?
+    pub(super) fn carries(&self, local: SocketAddr) -> bool {
+        self.local.port() == local.port()
+            && self.local.is_ipv4() == local.is_ipv4()
+            && (self.local.ip().is_unspecified() || self.local.ip() == local.ip())
+    }
+
+    /// Reads as many datagrams, or runs of them that the system joined (GRO), as there are buffers.
+    pub(super) fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        metas: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.io.poll_recv_ready(cx))?;
+            let read = || self.state.recv((&self.io).into(), buffers, metas);
+            match self.io.try_io(Interest::READABLE, read) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Cheap: is there anything to read, as far as is known without asking the system?
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.io.poll_recv_ready(cx).map(|_| ())
+    }
+
+    /// The route of what was received: the address it came to, and the address it came from.
+    pub(super) fn route(&self, meta: &RecvMeta) -> Route {
+        let ip = meta.dst_ip.filter(|ip| ip.is_ipv4() == self.local.is_ipv4()).unwrap_or(self.local.ip());
+        Route { local: SocketAddr::new(ip, self.local.port()), remote: plain(meta.addr) }
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Sends a run, or keeps a copy of it when the socket is blocked.
+    pub(super) fn send(&mut self, run: Run, contents: &[u8]) -> Sent {
+        let sent = if self.is_blocked() { Sent::Blocked } else { self.try_send(run, contents) };
+        if sent == Sent::Blocked {
+            self.unsent.push_back((run, Bytes::copy_from_slice(contents)));
+        }
+        sent
+    }
+
+    /// Sends what was kept. `true`: nothing is kept any more.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Some((run, contents)) = self.unsent.pop_front() {
+            if self.io.poll_send_ready(cx).is_pending() {
+                self.unsent.push_front((run, contents));
+                return false;
+            }
+            // Blocked again: that cleared the readiness, and the next round asks to be told.
+            if self.try_send(run, &contents) == Sent::Blocked {
+                self.unsent.push_front((run, contents));
+            }
+        }
+        true
+    }
+
+    fn try_send(&self, run: Run, contents: &[u8]) -> Sent {
+        let ip = run.route.local.ip();
+        let transmit = Transmit {
+            destination: run.route.remote,
+            ecn: None,
+            contents,
+            segment_size: run.segment_size,
+            src_ip: Some(ip).filter(|ip| !ip.is_unspecified()),
+        };
+        let write = || self.state.try_send((&self.io).into(), &transmit);
+        let Err(error) = self.io.try_io(Interest::WRITABLE, write) else {
+            return Sent::Done;
+        };
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return Sent::Blocked;
+        }
+        if quinn_udp::is_msg_size_err(&error) {
+            return Sent::TooLarge;
+        }
+        tracing::debug!(%error, route = ?run.route, size = contents.len(), "send refused");
+        match run.segment_size {
+            // Some drivers refuse segmented sends; quinn-udp has turned them off for this socket by now.
+            Some(size) if self.state.max_gso_segments() == 1 => {
+                self.try_send_singly(run.route, size, contents)
+            }
+            _ => Sent::Refused,
+        }
+    }
+
+    /// A datagram that finds the socket blocked here is lost, as any datagram may be.
+    fn try_send_singly(&self, route: Route, size: usize, contents: &[u8]) -> Sent {
+        for datagram in contents.chunks(size) {
+            let sent = self.try_send(Run { route, size: datagram.len(), segment_size: None }, datagram);
+            if sent != Sent::Done {
+                return if sent == Sent::Blocked { Sent::Refused } else { sent };
+            }
+        }
+        Sent::Done
+    }
+}
+
+/// Flow labels and scopes of global addresses are not part of who the peer is.
+fn plain(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => address,
+        _ => SocketAddr::new(unmapped(address.ip()), address.port()),
+    }
+}
+
+fn unmapped(ip: IpAddr) -> IpAddr {
+    ip.to_canonical()
+}
+
+/// Datagrams in one run. The system takes 64; this many of the usual 1228 bytes fit into the 64 KiB that it also takes.
+const MAX_SEGMENTS: usize = 44;
