@@ -71,7 +71,7 @@
 mod agent;
 mod candidate;
 mod credentials;
-#[cfg(feature = "__fuzzing")]
+#[cfg(any(test, feature = "__fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod stun;

@@ -75,7 +75,7 @@ impl Config {
     /// Time after which an unanswered consent check is followed by another, with a new transaction.
     ///
     /// Default 500 ms, the RTO of RFC 8445 §14.3. Smaller values send needless checks on long paths; larger ones leave
-    /// less tries before [`disconnected_after`](Self::disconnected_after) under loss.
+    /// fewer tries before [`disconnected_after`](Self::disconnected_after) under loss.
     pub fn consent_retry(mut self, value: Duration) -> Self {
         self.consent_retry = value.max(MIN_PACING);
         self

@@ -127,9 +127,15 @@ impl Agent {
     /// An authenticated answer to that check came.
     pub(super) fn on_consent_answered(&mut self, now: Instant, id: TransactionId) {
         let interval = self.consent_interval();
+        // RFC 7675 §5.1: "STUN consent responses received after consent expiry do not re-establish consent"
+        let has_expired =
+            self.selection.as_ref().is_none_or(|selection| now >= self.failure_deadline(selection));
         let Some(consent) = self.selection.as_mut().and_then(|selection| selection.consent.as_mut()) else {
             return;
         };
+        if has_expired {
+            return;
+        }
         let Some(index) = consent.outstanding.iter().position(|sent| sent.id == id) else {
             return;
         };

@@ -1,8 +1,8 @@
 //! What bounds the influence of authenticated but unwanted requests.
 
-use super::Route;
 use crate::stun::TransactionId;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// A token bucket that holds one second's worth.
@@ -37,33 +37,33 @@ impl RateLimit {
 /// The latest requests, to tell copies from news.
 ///
 /// STUN has no protection against replay: who sees a request can send it again from elsewhere, and would draw the route
-/// to himself. An honest peer never uses a transaction id on two routes (RFC 8489 §5).
+/// to himself. An honest peer never uses a transaction id from two addresses (RFC 8489 §5).
 #[derive(Debug, Default)]
 pub(super) struct RecentRequests {
-    requests: VecDeque<(TransactionId, Route)>,
+    requests: VecDeque<(TransactionId, SocketAddr)>,
 }
 
 impl RecentRequests {
-    /// Did this request come over another route before?
-    pub(super) fn is_replayed(&self, id: TransactionId, route: Route) -> bool {
-        self.requests.iter().any(|&(known, over)| known == id && over != route)
+    /// Did this request come from another address before?
+    pub(super) fn is_replayed(&self, id: TransactionId, source: SocketAddr) -> bool {
+        self.requests.iter().any(|&(known, from)| known == id && from != source)
     }
 
     /// Remembers a request; answers false if it was known.
-    pub(super) fn remember(&mut self, id: TransactionId, route: Route) -> bool {
-        if self.requests.contains(&(id, route)) {
+    pub(super) fn remember(&mut self, id: TransactionId, source: SocketAddr) -> bool {
+        if self.requests.contains(&(id, source)) {
             return false;
         }
         if self.requests.len() >= MAX_RECENT {
             self.requests.pop_front();
         }
-        self.requests.push_back((id, route));
+        self.requests.push_back((id, source));
         true
     }
 }
 
-/// Several minutes of an ordinary peer's consent checks.
-const MAX_RECENT: usize = 128;
+/// Several minutes of an ordinary peer's consent checks; 44 bytes each.
+const MAX_RECENT: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -71,20 +71,20 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_request_is_news_once_and_on_one_route() {
-        let route = |port| Route { local: ([192, 0, 2, 1], 1).into(), remote: ([192, 0, 2, 2], port).into() };
+    fn a_request_is_news_once_and_from_one_address() {
+        let source = |port| SocketAddr::from(([192, 0, 2, 2], port));
         let mut recent = RecentRequests::default();
-        assert!(recent.remember([1; 12], route(1)));
-        assert!(!recent.remember([1; 12], route(1)));
-        assert!(!recent.is_replayed([1; 12], route(1)));
-        assert!(recent.is_replayed([1; 12], route(2)));
-        for n in 0..128_u32 {
+        assert!(recent.remember([1; 12], source(1)));
+        assert!(!recent.remember([1; 12], source(1)));
+        assert!(!recent.is_replayed([1; 12], source(1)));
+        assert!(recent.is_replayed([1; 12], source(2)));
+        for n in 0..64_u32 {
             let mut id = [0; 12];
             id[..4].copy_from_slice(&n.to_be_bytes());
-            assert!(recent.remember(id, route(1)));
+            assert!(recent.remember(id, source(1)));
         }
         assert_eq!(recent.requests.len(), MAX_RECENT);
-        assert!(!recent.is_replayed([1; 12], route(2)));
+        assert!(!recent.is_replayed([1; 12], source(2)));
     }
 
     #[test]

@@ -229,7 +229,7 @@ impl Agent {
         self.role
     }
 
-    /// Why the agent is in [`State::Failed`]; `None` in every other state.
+    /// Why the agent failed; forgotten by [`restart`](Self::restart), kept by [`close`](Self::close).
     pub fn failure_reason(&self) -> Option<FailureReason> {
         self.failure_reason
     }

@@ -24,7 +24,7 @@ impl Agent {
             Ok(authenticated) => authenticated,
             Err(error) => return self.drop_message(route, error),
         };
-        if self.recent_requests.is_replayed(id, route) {
+        if self.recent_requests.is_replayed(id, route.remote) {
             debug!(%route, "dropped a request that came from elsewhere before");
             self.stats.replayed += 1;
             return;
@@ -154,7 +154,7 @@ impl Agent {
         self.on_validated(now, route, generation);
         let is_early = early_ufrag.is_some();
         // A repeated or late copy of an old nomination must not take the route back.
-        let is_news = self.recent_requests.remember(id, route);
+        let is_news = self.recent_requests.remember(id, route.remote);
         if let Some(entry) = self.routes.get_mut(route) {
             entry.priority = attributes.priority;
             entry.early_ufrag = early_ufrag;

@@ -239,6 +239,27 @@ fn a_stream_of_rubbish_changes_nothing() {
     assert_eq!(net.a.states().len(), 2);
 }
 
+/// What the fuzzers start from goes through their bodies.
+#[test]
+fn fuzz_bodies_take_real_messages() {
+    for line in include_str!("data/stun.txt").lines().filter(|line| !line.starts_with('#')) {
+        let hex = line.rsplit(' ').next().unwrap();
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let message: Vec<_> = (0..hex.len()).step_by(2).map(byte).collect();
+        crate::fuzzing::stun_message(&message);
+    }
+    for line in include_str!("data/candidates.txt").lines() {
+        crate::fuzzing::candidate(line.as_bytes());
+    }
+    // A request that the fuzzed agents accept: their passwords follow from their seeds.
+    let now = Instant::now();
+    let keys = [1, 2].map(|seed| Agent::new(Config::default(), [seed; 32], now).local_credentials().clone());
+    let mut peer = FullPeer::new();
+    peer.credentials = keys[1].clone();
+    let (_, request) = peer.request(&keys[0], true);
+    crate::fuzzing::stun_message(&request);
+}
+
 proptest! {
     /// Any change of any real message is harmless to an agent in any state.
     #[test]

@@ -3,6 +3,7 @@
 use super::support::*;
 use crate::stun::{Class, Scanned};
 use crate::{Candidate, Config, Event, FailureReason, Mode, Role, Route, State};
+use proptest::prelude::*;
 use std::time::Duration;
 use straits_sim::{Burst, Conditions, Fate, Loss, Pair, Simulation as _, seed};
 
@@ -184,6 +185,39 @@ fn consent_needs_answers() {
     };
     assert!((secs(11)..=secs(15)).contains(&(failed - began)), "{:?}", failed - began);
     assert_eq!(net.a.agent.failure_reason(), Some(FailureReason::ConsentExpired));
+}
+
+/// RFC 7675 §5.1: "STUN consent responses received after consent expiry do not re-establish consent"
+#[test]
+fn late_answers_do_not_bring_consent_back() {
+    let mut net = connected(delayed(ms(20)), seed());
+    net.run_for(secs(5));
+    // All that `b` says arrives 15 s late.
+    net.b_to_a.conditions.delay = secs(15);
+    net.run_for(secs(16));
+    assert_eq!(net.a.agent.failure_reason(), Some(FailureReason::ConsentExpired));
+    // The same when the owner hands the answer in before it looks at the clock.
+    let now = std::time::Instant::now();
+    let mut pair = [1, 2].map(|seed| crate::Agent::new(Config::default(), [seed; 32], now));
+    let carry = |now, pair: &mut [crate::Agent; 2], from: usize| {
+        let mut buffer = bytes::BytesMut::new();
+        let Route { local, remote } = pair[from].poll_transmit(now, &mut buffer)?;
+        pair[1 - from].handle_datagram(now, Route { local: remote, remote: local }, &buffer);
+        Some(())
+    };
+    let [a, b] = &mut pair;
+    a.set_role(now, Role::Controlling);
+    a.add_local_candidate(now, address(A[0]));
+    b.add_local_candidate(now, address(B[0]));
+    signal_one_way(now, b, a);
+    signal_one_way(now, a, b);
+    while carry(now, &mut pair, 0).or_else(|| carry(now, &mut pair, 1)).is_some() {}
+    let later = pair[0].poll_timeout().unwrap();
+    pair[0].handle_timeout(later);
+    carry(later, &mut pair, 0).unwrap();
+    carry(now + secs(14), &mut pair, 1).unwrap();
+    pair[0].handle_timeout(now + secs(14));
+    assert_eq!(pair[0].failure_reason(), Some(FailureReason::ConsentExpired));
 }
 
 /// Application traffic keeps the state up, but does not replace consent.
@@ -507,6 +541,82 @@ fn local_candidates_have_priorities_and_foundations() {
         format!("candidate:{foundation} 1 udp {} {address} typ host ufrag {ufrag}", priority(preference))
     });
     assert_eq!(lines, expected);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Run(u64),
+    Blackout(bool),
+    Loss(u8),
+    Restart(usize),
+    SetRole(usize, Role),
+    Signal(usize),
+    AddLocal(usize, u8),
+    Close(usize),
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let end = 0..2_usize;
+    prop_oneof![
+        6 => (0..9000_u64).prop_map(Operation::Run),
+        1 => any::<bool>().prop_map(Operation::Blackout),
+        1 => (0..40_u8).prop_map(Operation::Loss),
+        2 => end.clone().prop_map(Operation::Restart),
+        1 => (end.clone(), any::<bool>()).prop_map(|(end, controls)| {
+            Operation::SetRole(end, if controls { Role::Controlling } else { Role::Controlled })
+        }),
+        4 => end.clone().prop_map(Operation::Signal),
+        1 => (end.clone(), 3..9_u8).prop_map(|(end, host)| Operation::AddLocal(end, host)),
+        1 => end.prop_map(Operation::Close),
+    ]
+}
+
+fn apply(net: &mut Pair<Node>, operation: Operation) {
+    let now = net.now();
+    let Pair { a, b, .. } = net;
+    match operation {
+        Operation::Run(duration) => net.run_for(ms(duration)),
+        Operation::Blackout(blackout) => net.set_blackout(blackout),
+        Operation::Loss(percent) => net.a_to_b.conditions.loss = Loss::Random(f64::from(percent) / 100.0),
+        Operation::Restart(end) => [a, b][end].agent.restart(now),
+        Operation::SetRole(end, role) => [a, b][end].agent.set_role(now, role),
+        Operation::Signal(0) => signal_one_way(now, &a.agent, &mut b.agent),
+        Operation::Signal(_) => signal_one_way(now, &b.agent, &mut a.agent),
+        Operation::AddLocal(end, host) => {
+            [a, b][end].agent.add_local_candidate(now, ([192, 0, 2, host], 7000).into());
+        }
+        Operation::Close(end) => [a, b][end].agent.close(now),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whatever the owners do in whatever order: no panic, no spinning timer, and never stuck without a timer.
+    #[test]
+    fn random_operations(operations in proptest::collection::vec(operation(), 1..25), seed: u64) {
+        let mut net = unsignalled(rough(0.1), seed);
+        for operation in operations {
+            apply(&mut net, operation);
+            let now = net.now();
+            for node in [&mut net.a, &mut net.b] {
+                node.drain(now);
+                let agent = &node.agent;
+                let is_over = matches!(agent.state(), State::Failed | State::Closed);
+                let waits_for_signalling = agent.remote_credentials().is_none() && agent.selected().is_none();
+                let is_armed = agent.poll_timeout().is_some();
+                prop_assert!(!is_over || !is_armed);
+                prop_assert!(is_over || waits_for_signalling || is_armed || agent.state() == State::New);
+                prop_assert_eq!(agent.may_send(), agent.selected().is_some());
+                prop_assert!(agent.failure_reason().is_some() || agent.state() != State::Failed);
+                prop_assert!(agent.failure_reason().is_none() || is_over);
+                let is_up = matches!(agent.state(), State::Connected | State::Disconnected);
+                prop_assert!(!is_up || agent.selected().is_some());
+                prop_assert!(agent.selected().is_none_or(|route| agent.is_valid_route(route)));
+                prop_assert_eq!(node.states().last().map_or(State::New, |&(_, state)| state), agent.state());
+            }
+        }
+    }
 }
 
 #[test]
