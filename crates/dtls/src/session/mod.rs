@@ -73,6 +73,30 @@ pub enum CloseReason {
     RecordError,
 }
 
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LocalClose => f.write_str("closed by this side"),
+            Self::RemoteClose => f.write_str("closed by the peer"),
+            Self::RemoteAlert(alert) => write!(f, "the peer sent fatal alert {alert}"),
+            Self::HandshakeFailed { alert: Some(alert) } => {
+                write!(f, "the handshake failed, the peer was told so by alert {alert}")
+            }
+            Self::HandshakeFailed { alert: None } => f.write_str("the handshake failed"),
+            Self::FingerprintMismatch => {
+                f.write_str("the peer's certificate is not the one its description announced")
+            }
+            Self::NoExtendedMasterSecret => f.write_str("the peer does not know the extended master secret"),
+            Self::HandshakeTimeout { suspected_alert: Some(alert) } => {
+                write!(f, "the handshake timed out, perhaps because of the peer's alert {alert}")
+            }
+            Self::HandshakeTimeout { suspected_alert: None } => f.write_str("the handshake timed out"),
+            Self::TooMuchHandshakeData => f.write_str("the peer's handshake is too large"),
+            Self::RecordError => f.write_str("the session's records cannot be processed any more"),
+        }
+    }
+}
+
 /// What changed in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
