@@ -79,8 +79,8 @@ impl fmt::Display for CloseReason {
             Self::Local { undelivered } => {
                 write!(f, "closed by this side with {undelivered} bytes not delivered")
             }
-            Self::Ice(reason) => write!(f, "ICE: {reason:?}"),
-            Self::Dtls(reason) => write!(f, "DTLS: {reason:?}"),
+            Self::Ice(reason) => write!(f, "ICE: {reason}"),
+            Self::Dtls(reason) => write!(f, "DTLS: {reason}"),
             Self::Sctp(reason) => write!(f, "SCTP: {reason:?}"),
         }
     }

@@ -59,8 +59,7 @@ impl Peer {
     ///
     /// # Errors
     /// In a signalling state that does not allow it; for a text that is malformed or cannot be served, with the line and
-    /// the problem; after the end. Nothing has changed then, but for the implicit rollback of our own offer, which
-    /// stays done (W3C webrtc-pc §4.4.1.6).
+    /// the problem; after the end. Nothing has changed then, not even a pending offer of ours.
     pub fn set_remote_description(
         &mut self,
         now: Instant,
