@@ -1,2 +1,0 @@
-//! The benchmark binary.
-fn main() {}
