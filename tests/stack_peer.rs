@@ -1,0 +1,321 @@
+//! Two whole peers, composed in memory under a virtual clock.
+
+#[path = "support/stack.rs"]
+mod stack;
+
+use bytes::Bytes;
+use stack::{connected, implied, labelled, negotiate, negotiate_with, strangers};
+use std::time::Duration;
+use straits_peer::dtls;
+use straits_peer::sctp::{ChannelCloseReason, ChannelEvent, ChannelState, MessageKind};
+use straits_peer::{
+    CloseReason, DescriptionKind, Event, IceCandidate, PeerState, SdpType, SessionDescription,
+};
+use straits_sim::{Conditions, Datagram, Loss, Simulation, seed};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Offer, answer, open, both directions, close of the channel, close of the connection: every layer once.
+#[test]
+fn the_sample_runs_through_every_layer() {
+    let (mut net, ours, theirs) = connected(seed());
+    assert_eq!(net.a.states(), [PeerState::Connecting, PeerState::Connected]);
+    assert_eq!(net.b.states(), [PeerState::Connecting, PeerState::Connected]);
+    assert_eq!(net.b.peer.channel(theirs).unwrap().init().label, "sendChannel");
+
+    let now = net.now();
+    net.a.send(now, ours, "Hello");
+    net.b.send(now, theirs, "Grüße, 世界");
+    net.run_for(SECOND);
+    assert_eq!(net.b.texts(), ["Hello"]);
+    assert_eq!(net.a.texts(), ["Grüße, 世界"]);
+
+    let now = net.now();
+    net.a.peer.channel(ours).unwrap().close(now);
+    net.run_for(SECOND);
+    assert!(net.a.saw(&Event::Channel(ChannelEvent::Closed(ours, ChannelCloseReason::LocalClose))));
+    assert!(net.b.saw(&Event::Channel(ChannelEvent::Closing(theirs))));
+    assert!(net.b.saw(&Event::Channel(ChannelEvent::Closed(theirs, ChannelCloseReason::RemoteClose))));
+
+    let now = net.now();
+    net.a.peer.close(now);
+    net.run_for(SECOND);
+    assert_eq!(net.a.peer.close_reason(), Some(&CloseReason::Local { undelivered: 0 }));
+    assert_eq!(net.a.events.last(), Some(&Event::Closed(CloseReason::Local { undelivered: 0 })));
+    let reason = net.b.peer.close_reason().unwrap();
+    assert!(reason.is_orderly(), "{reason}");
+    assert_eq!(net.b.peer.state(), PeerState::Closed);
+    assert_eq!((net.a.peer.poll_timeout(), net.b.peer.poll_timeout()), (None, None));
+}
+
+/// RFC 8842 §5.2 and RFC 8832 §6: the answerer is the DTLS client and takes even stream ids, the offerer odd ones.
+#[test]
+fn the_answerer_is_the_dtls_client_and_has_even_ids() {
+    let (mut net, ours, _) = connected(seed());
+    assert_eq!(net.a.peer.channel(ours).unwrap().stream_id(), Some(1));
+    let now = net.now();
+    let back = net.b.peer.open_channel(now, labelled("back")).unwrap();
+    assert_eq!(net.b.peer.channel(back).unwrap().stream_id(), Some(0));
+    assert_eq!(net.b.peer.channel(back).unwrap().state(), ChannelState::Connecting);
+    net.run_for(SECOND);
+    assert_eq!(net.b.peer.channel(back).unwrap().state(), ChannelState::Open);
+}
+
+/// Replaces the fingerprint of a description by that of a certificate nobody holds.
+fn with_wrong_fingerprint(mut description: SessionDescription) -> SessionDescription {
+    let start = description.sdp.find("a=fingerprint:sha-256 ").unwrap() + "a=fingerprint:sha-256 ".len();
+    let digest: String = ["AB"; 32].join(":");
+    description.sdp.replace_range(start..start + digest.len(), &digest);
+    description
+}
+
+/// RFC 8827 §6.5: a certificate that does not match ends the session before a byte of SCTP is read, for either role.
+#[test]
+fn a_wrong_fingerprint_ends_the_session_before_sctp() {
+    for tampered in [SdpType::Offer, SdpType::Answer] {
+        let mut net = strangers(seed());
+        let now = net.now();
+        net.a.peer.open_channel(now, labelled("never")).unwrap();
+        negotiate_with(&mut net, |description| {
+            if description.kind == tampered { with_wrong_fingerprint(description) } else { description }
+        });
+        net.run_for(10 * SECOND);
+        let deceived = if tampered == SdpType::Offer { &net.b } else { &net.a };
+        assert_eq!(
+            deceived.peer.close_reason(),
+            Some(&CloseReason::Dtls(dtls::CloseReason::FingerprintMismatch)),
+            "{tampered}"
+        );
+        assert_eq!(deceived.peer.state(), PeerState::Failed);
+        for stack in [&net.a, &net.b] {
+            assert!(!stack.saw(&Event::Channel(ChannelEvent::Established)), "{tampered}");
+            assert_eq!(stack.peer.stats().sctp.packets_received, 0, "{tampered}");
+        }
+    }
+}
+
+/// A peer that vanishes: `disconnected` within 5 s, `failed` with a reason within 15 s; one that returns in time is as
+/// before.
+#[test]
+fn silence_disconnects_and_then_fails() {
+    let (mut net, ours, _) = connected(seed());
+    net.run_for(20 * SECOND);
+    assert_eq!(net.a.peer.state(), PeerState::Connected);
+
+    net.set_blackout(true);
+    net.run_for(5 * SECOND);
+    assert_eq!(net.a.peer.state(), PeerState::Disconnected);
+    assert_eq!(net.b.peer.state(), PeerState::Disconnected);
+    net.set_blackout(false);
+    net.run_for(5 * SECOND);
+    assert_eq!(net.a.peer.state(), PeerState::Connected);
+    let now = net.now();
+    net.a.send(now, ours, "back again");
+    net.run_for(SECOND);
+    assert_eq!(net.b.texts(), ["back again"]);
+
+    net.set_blackout(true);
+    net.run_for(15 * SECOND);
+    for stack in [&net.a, &net.b] {
+        assert_eq!(stack.peer.state(), PeerState::Failed);
+        assert!(matches!(stack.peer.close_reason(), Some(CloseReason::Ice(_))));
+    }
+}
+
+/// Nothing that a stranger sends changes anything but the counters.
+#[test]
+fn strangers_and_garbage_are_dropped_and_counted() {
+    let (mut net, ours, _) = connected(seed());
+    let recorded: Vec<Datagram> = net.trace().iter().map(|record| record.datagram.clone()).collect();
+    let third = "198.51.100.7:9".parse().unwrap();
+    let before = net.b.peer.stats();
+    for datagram in recorded.iter().filter(|datagram| datagram.destination == net.b.address) {
+        // What the peer itself sent, from elsewhere; then cut short, then with a flipped bit, from the right address.
+        net.inject(1, Datagram { source: third, ..datagram.clone() });
+        let cut = datagram.payload.slice(..datagram.payload.len() / 2);
+        net.inject(1, Datagram { payload: cut, ..datagram.clone() });
+        let mut flipped = datagram.payload.to_vec();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 0x10;
+        net.inject(1, Datagram { payload: flipped.into(), ..datagram.clone() });
+    }
+    for byte in 0..=u8::MAX {
+        let payload = Bytes::from(vec![byte; 1 + usize::from(byte)]);
+        net.inject(1, Datagram { source: net.a.address, destination: net.b.address, payload });
+    }
+    net.run_for(SECOND);
+    assert!(net.b.peer.stats().datagrams_dropped > before.datagrams_dropped);
+    assert_eq!(net.b.peer.state(), PeerState::Connected);
+    assert_eq!(net.b.peer.selected_route().unwrap().remote, net.a.address);
+    let now = net.now();
+    net.a.send(now, ours, "still here");
+    net.run_for(SECOND);
+    assert_eq!(net.b.texts(), ["still here"]);
+}
+
+/// Reliable, ordered, both ways at once, over a link that loses, reorders and repeats.
+#[test]
+fn messages_survive_a_bad_link() {
+    for loss in [0.0, 0.05, 0.2] {
+        let (mut net, ours, theirs) = connected(seed());
+        net.set_conditions(Conditions {
+            delay: Duration::from_millis(20),
+            loss: Loss::Random(loss),
+            reorder: 0.05,
+            reorder_by: Duration::from_millis(15),
+            duplicate: 0.02,
+            ..Conditions::default()
+        });
+        let sent: Vec<String> = (0..200).map(|n| format!("{n}:{}", "x".repeat(n * 37 % 3000))).collect();
+        let now = net.now();
+        for text in &sent {
+            net.a.send(now, ours, text);
+            net.b.send(now, theirs, text);
+        }
+        net.run_until(600 * SECOND, |net| {
+            net.a.received.len() >= sent.len() && net.b.received.len() >= sent.len()
+        });
+        assert_eq!(net.a.texts(), sent, "loss {loss}");
+        assert_eq!(net.b.texts(), sent, "loss {loss}");
+    }
+}
+
+/// A run is made of datagrams of one size, but for a shorter last one, and nothing is above 1228 bytes: 1191 of SCTP and
+/// 37 of DTLS (DESIGN: IPv6 paths of 1280 bytes).
+#[test]
+fn runs_are_uniform_and_fit_the_smallest_path() {
+    let (mut net, ours, _) = connected(seed());
+    net.a.runs.clear();
+    let now = net.now();
+    for _ in 0..64 {
+        let data = Bytes::from(vec![7; 16 * 1024]);
+        net.a.peer.channel(ours).unwrap().send(now, MessageKind::Binary, data).unwrap();
+    }
+    net.run_for(5 * SECOND);
+    assert_eq!(net.b.received.len(), 64);
+    assert!(net.a.runs.iter().any(|run| run.len() == 10), "bulk data leaves in full runs");
+    for run in &net.a.runs {
+        assert!(run.len() <= 10);
+        let (last, rest) = run.split_last().unwrap();
+        assert!(rest.iter().all(|size| *size == run[0]) && *last <= run[0] && run[0] <= 1228, "{run:?}");
+    }
+}
+
+/// `close_gracefully` delivers everything that was accepted; `close` reports what it could not.
+#[test]
+fn a_graceful_close_is_lossless_and_a_hard_one_reports() {
+    let (mut net, ours, _) = connected(seed());
+    let now = net.now();
+    for n in 0..100 {
+        net.a.send(now, ours, &format!("{n}{}", ".".repeat(10_000)));
+    }
+    net.a.peer.close_gracefully(now, now + 60 * SECOND);
+    net.run_for(60 * SECOND);
+    assert_eq!(net.b.received.len(), 100);
+    assert_eq!(net.a.peer.close_reason(), Some(&CloseReason::Local { undelivered: 0 }));
+    assert!(net.b.peer.close_reason().unwrap().is_orderly());
+
+    let (mut net, ours, _) = connected(seed());
+    let now = net.now();
+    net.a.send(now, ours, &"x".repeat(50_000));
+    net.a.peer.close(now);
+    assert_eq!(net.a.peer.close_reason(), Some(&CloseReason::Local { undelivered: 50_000 }));
+    net.run_for(SECOND);
+    assert!(net.b.peer.close_reason().unwrap().is_orderly(), "the ABORT and the alert both arrive");
+}
+
+/// The deadline of a graceful close holds when the peer has vanished.
+#[test]
+fn a_graceful_close_ends_at_its_deadline() {
+    let (mut net, ours, _) = connected(seed());
+    net.set_blackout(true);
+    let now = net.now();
+    net.a.send(now, ours, "lost");
+    net.a.peer.close_gracefully(now, now + 3 * SECOND);
+    net.run_for(3 * SECOND);
+    assert_eq!(net.a.peer.close_reason(), Some(&CloseReason::Local { undelivered: 4 }));
+}
+
+/// Candidates may come before the description they belong to, and descriptions without any.
+#[test]
+fn trickled_candidates_connect_even_when_early() {
+    let mut net = strangers(seed());
+    let now = net.now();
+    let ours = net.a.peer.open_channel(now, labelled("trickle")).unwrap();
+    let offer = net.a.peer.create_offer(now).unwrap();
+    net.a.peer.set_local_description(now, &offer).unwrap();
+    net.a.pump(now);
+    for event in &net.a.events {
+        if let Event::IceCandidate(candidate) = event {
+            net.b.peer.add_remote_candidate(now, candidate.clone()).unwrap();
+        }
+    }
+    net.b.peer.set_remote_description(now, &offer).unwrap();
+    let answer = net.b.peer.create_answer(now).unwrap();
+    net.b.peer.set_local_description(now, &answer).unwrap();
+    net.b.pump(now);
+    net.a.peer.set_remote_description(now, &answer).unwrap();
+    let candidates: Vec<Option<IceCandidate>> = (net.b.events.iter())
+        .filter_map(|event| match event {
+            Event::IceCandidate(candidate) => Some(candidate.clone()),
+            _ => None,
+        })
+        .collect();
+    for candidate in candidates {
+        net.a.peer.add_remote_candidate(now, candidate).unwrap();
+    }
+    net.run_until(5 * SECOND, |net| net.a.saw(&Event::Channel(ChannelEvent::Open(ours))));
+}
+
+/// SDP that is refused names its line and changes nothing.
+#[test]
+fn a_bad_description_leaves_the_peer_as_it_was() {
+    let mut net = strangers(seed());
+    let now = net.now();
+    net.a.peer.open_channel(now, labelled("later")).unwrap();
+    net.a.peer.set_local_description(now, &implied(SdpType::Offer)).unwrap();
+    net.a.pump(now);
+    let offer = net.a.peer.description(DescriptionKind::PendingLocal).unwrap();
+    let lines: Vec<&str> = offer.sdp.lines().collect();
+    for cut in 0..lines.len() {
+        // Cut in the middle of line `cut`.
+        let mut sdp = lines[..cut].join("\r\n");
+        sdp.push_str("\r\n");
+        sdp.push_str(&lines[cut][..1]);
+        let refused =
+            net.b.peer.set_remote_description(now, &SessionDescription { kind: SdpType::Offer, sdp });
+        let message = refused.unwrap_err().to_string();
+        assert!(message.starts_with("SDP line ") || message.starts_with("SDP"), "{message}");
+        assert_eq!(net.b.peer.description(DescriptionKind::PendingRemote), None);
+    }
+    net.b.peer.set_remote_description(now, &offer).unwrap();
+}
+
+/// Both sides may close at the same moment.
+#[test]
+fn crossing_closes_end_both_sides_once() {
+    let (mut net, _, _) = connected(seed());
+    let now = net.now();
+    net.a.peer.close(now);
+    net.b.peer.close(now);
+    net.run_for(SECOND);
+    for stack in [&net.a, &net.b] {
+        let ends = stack.events.iter().filter(|event| matches!(event, Event::Closed(_))).count();
+        assert_eq!(ends, 1);
+        assert_eq!(stack.peer.poll_timeout(), None);
+    }
+}
+
+/// An offer can be negotiated again on a running connection without disturbing it.
+#[test]
+fn renegotiation_changes_nothing() {
+    let (mut net, ours, _) = connected(seed());
+    let before = net.a.peer.selected_route();
+    negotiate(&mut net);
+    net.run_for(SECOND);
+    assert_eq!(net.a.peer.selected_route(), before);
+    let now = net.now();
+    net.a.send(now, ours, "after");
+    net.run_for(SECOND);
+    assert_eq!(net.b.texts(), ["after"]);
+}
