@@ -121,8 +121,10 @@ enum TxState {
 #[derive(Clone, Copy, Debug, Default)]
 struct SendOrder {
     ends: Option<(u64, u64)>,
-    /// Whether TSNs of chunks that were not fast retransmitted rise along the list; a reneging peer ends that.
+    /// Whether TSNs of chunks that were not fast retransmitted may fall along the list: a peer reneged.
     mixed: bool,
+    /// The highest TSN that was in the list since it was empty.
+    highest: u64,
 }
 
 /// Why a SACK was not taken.
@@ -274,7 +276,6 @@ impl Outstanding {
         while let Some((first, _)) = self.order.ends {
             self.lose(first);
         }
-        self.order.mixed = false;
         self.timed = None;
     }
 
@@ -282,7 +283,6 @@ impl Outstanding {
     pub(super) fn mark_lost(&mut self, number: u64) {
         if self.tx(number).is_some_and(|tx| tx.state == TxState::InFlight) {
             self.lose(number);
-            self.order.mixed = true;
         }
     }
 
@@ -387,9 +387,6 @@ impl Outstanding {
         if let Some(first) = self.gaps.first_mut() {
             first.start = first.start.max(self.base);
         }
-        if self.txs.is_empty() {
-            self.order.mixed = false;
-        }
     }
 
     fn acknowledge(&mut self, now: Instant, number: u64, applied: &mut Applied) {
@@ -421,7 +418,6 @@ impl Outstanding {
         self.in_flight += tx.chunk.size();
         self.in_flight_payload += tx.chunk.data.len();
         self.link_last(number);
-        self.order.mixed = true;
         applied.reneged += 1;
         if number >= missing_end {
             self.miss(number, applied);
@@ -497,6 +493,8 @@ impl Outstanding {
         let tx = &mut self.txs[index];
         tx.previous = previous;
         tx.next = low;
+        self.order.mixed |= number < self.order.highest && !tx.fast_retransmitted;
+        self.order.highest = self.order.highest.max(number);
     }
 
     fn unlink(&mut self, number: u64) {
@@ -514,6 +512,9 @@ impl Outstanding {
             let last = if last == number { previous? } else { last };
             Some((first, last))
         });
+        if self.order.ends.is_none() {
+            self.order = SendOrder::default();
+        }
     }
 
     /// The chunk transmitted after this one.
@@ -538,8 +539,13 @@ impl Outstanding {
     /// Of an outstanding TSN.
     fn index(&self, number: u64) -> usize {
         debug_assert!((self.base..self.next_tsn()).contains(&number), "TSN {number} is not outstanding");
-        usize::try_from(number - self.base).unwrap_or(usize::MAX)
+        offset(number - self.base)
     }
+}
+
+/// The send window is far below 2^32 chunks.
+fn offset(distance: u64) -> usize {
+    usize::try_from(distance).unwrap_or(usize::MAX)
 }
 
 /// Calls `each` for the numbers that are in `these` and not in `those`; both sorted and apart.
