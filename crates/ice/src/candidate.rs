@@ -110,7 +110,7 @@ impl FromStr for Candidate {
 
     fn from_str(text: &str) -> Result<Self, CandidateError> {
         let text = text.trim_ascii();
-        if text.len() > MAX_LINE || text.bytes().any(|byte| byte.is_ascii_control()) {
+        if text.bytes().any(|byte| byte.is_ascii_control()) {
             return Err(malformed("line"));
         }
         let text = text.strip_prefix("a=").unwrap_or(text);
@@ -136,7 +136,8 @@ impl FromStr for Candidate {
 impl Candidate {
     fn parse_extensions(&mut self, fields: &mut Fields<'_>) -> Result<(), CandidateError> {
         let mut is_first = true;
-        while let Some(name) = fields.0.next() {
+        while !fields.is_empty() {
+            let name = fields.parse("extension", Some)?;
             let value = fields.parse("extension", Some)?;
             match name {
                 "raddr" if is_first => {
@@ -145,6 +146,7 @@ impl Candidate {
                 }
                 "tcptype" if self.tcp_type.is_none() => self.tcp_type = Some(value.to_owned()),
                 "ufrag" if self.ufrag.is_none() => self.ufrag = Some(value.to_owned()),
+                _ if self.extensions.len() >= MAX_EXTENSIONS => return Err(malformed("extension")),
                 _ => self.extensions.push((name.to_owned(), value.to_owned())),
             }
             is_first = false;
@@ -208,7 +210,12 @@ impl<'a> Fields<'a> {
         field: &'static str,
         parse: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<T, CandidateError> {
-        self.0.next().and_then(parse).ok_or(malformed(field))
+        let text = self.0.next().filter(|text| text.len() <= MAX_FIELD);
+        text.and_then(parse).ok_or(malformed(field))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.clone().next().is_none()
     }
 
     fn parse_kind(&mut self) -> Result<CandidateKind, CandidateError> {
@@ -257,5 +264,7 @@ fn malformed(field: &'static str) -> CandidateError {
     CandidateError::Malformed { field }
 }
 
-/// Longest line taken, in bytes. Real ones stay below 300; the RFC has no limit.
-const MAX_LINE: usize = 2048;
+/// Longest field taken, in bytes. Names are shorter than 256 (RFC 1035 §2.3.4); the RFC has no limit for extensions.
+const MAX_FIELD: usize = 256;
+/// Most extension attributes taken. Browsers send up to four.
+const MAX_EXTENSIONS: usize = 32;

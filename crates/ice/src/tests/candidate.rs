@@ -83,7 +83,12 @@ fn the_malformed_field_is_named() {
     assert_eq!(field("candidate:1 1 udp 1 192.0.2.1 1 typ srflx raddr 1.2.3.4 rport x"), "rport");
     assert_eq!(field("candidate:1 1 udp 1 192.0.2.1 1 typ host generation"), "extension");
     assert_eq!(field("candidate:1 1 udp 1 192.0.2.1 1 typ host\r\na=x y"), "line");
-    assert_eq!(field(&format!("candidate:1 1 udp 1 192.0.2.1 1 typ host x {}", "y".repeat(2048))), "line");
+    assert_eq!(field(&format!("candidate:1 1 udp 1 {} 1 typ host", "y".repeat(257))), "address");
+    assert_eq!(
+        field(&format!("candidate:1 1 udp 1 192.0.2.1 1 typ host x {}", "y".repeat(257))),
+        "extension"
+    );
+    assert_eq!(field(&format!("candidate:1 1 udp 1 192.0.2.1 1 typ host{}", " x y".repeat(33))), "extension");
 }
 
 #[test]

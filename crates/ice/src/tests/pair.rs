@@ -298,6 +298,30 @@ fn a_dead_family_gives_way_to_the_other() {
     assert_eq!(net.elapsed(), ms(50 + 20 + 20));
 }
 
+/// With a nomination delay the better pair wins although its first check is lost; when it never answers, time decides.
+#[test]
+fn a_nomination_may_wait_for_a_better_pair() {
+    for (is_dead, expected, connected_after) in
+        [(false, route(A[1], B[1]), ms(500 + 20 + 20)), (true, route(A[0], B[0]), ms(70 + 800 + 20))]
+    {
+        let mut net = configured(Config::default().nomination_delay(ms(800)), delayed(ms(10)), seed());
+        if is_dead {
+            net.a_to_b.set_filter(|_, datagram| {
+                if datagram.destination.is_ipv6() {
+                    straits_sim::Verdict::Drop
+                } else {
+                    straits_sim::Verdict::Pass
+                }
+            });
+        } else {
+            net.a_to_b.drop_next(1);
+        }
+        signal(&mut net);
+        net.run_until(secs(3), both_connected);
+        assert_eq!((net.a.agent.selected(), net.elapsed()), (Some(expected), connected_after));
+    }
+}
+
 /// RFC 8445 §14.2: one new pair per 50 ms, best first; then repetitions with doubling intervals, at most 2 s apart.
 #[test]
 fn checks_are_paced_ordered_and_repeated() {

@@ -62,9 +62,13 @@ fn set_len(bytes: &mut [u8], extra: usize) {
     bytes[2..4].copy_from_slice(&len.to_be_bytes());
 }
 
-fn seal_by_hand(mut bytes: Vec<u8>) -> Vec<u8> {
+fn seal_by_hand(bytes: Vec<u8>) -> Vec<u8> {
+    seal_with(bytes, PASSWORD)
+}
+
+fn seal_with(mut bytes: Vec<u8>, password: &str) -> Vec<u8> {
     set_len(&mut bytes, 24);
-    let mut hmac = Hmac::<Sha1>::new_from_slice(PASSWORD.as_bytes()).unwrap();
+    let mut hmac = Hmac::<Sha1>::new_from_slice(password.as_bytes()).unwrap();
     hmac.update(&bytes);
     push(&mut bytes, MessageIntegrity::CODEPOINT, &hmac.finalize().into_bytes());
     bytes
@@ -366,6 +370,28 @@ proptest! {
         let mut datagram = request(true);
         datagram[bit / 8] ^= 1 << (bit % 8);
         prop_assert!(read(&datagram, PASSWORD).is_err());
+    }
+
+    /// The peer itself is hostile: any attributes at all, well sealed.
+    #[test]
+    fn authentic_rubbish_never_panics(
+        kind in prop_oneof![Just(0x0001_u16), Just(0x0101), Just(0x0111)],
+        attributes in proptest::collection::vec(
+            (prop_oneof![
+                proptest::sample::select(&COMPREHENDED[..]), proptest::sample::select(&[0x8029_u16, 0x802a, 0x8028][..]),
+                any::<u16>(),
+            ], proptest::collection::vec(any::<u8>(), 0..24)),
+            0..12,
+        ),
+        is_controlling: bool,
+    ) {
+        let now = std::time::Instant::now();
+        let keys = [1, 2].map(|seed| crate::Agent::new(crate::Config::default(), [seed; 32], now).local_credentials().clone());
+        let [to, from] = if is_controlling { [&keys[0], &keys[1]] } else { [&keys[1], &keys[0]] };
+        let mut bytes = header(kind);
+        push(&mut bytes, Username::CODEPOINT, format!("{}:{}", to.ufrag, from.ufrag).as_bytes());
+        attributes.iter().for_each(|(kind, value)| push(&mut bytes, *kind, value));
+        crate::fuzzing::stun_message(&seal_with(bytes, &to.password));
     }
 
     #[test]

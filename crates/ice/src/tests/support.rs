@@ -84,9 +84,14 @@ pub(super) const B: [&str; 2] = ["192.0.2.2:6000", "[2001:db8::2]:6000"];
 
 /// Two lite agents with their addresses, `a` controlling; nothing is signalled yet.
 pub(super) fn unsignalled(conditions: Conditions, seed: u64) -> Pair<Node> {
+    configured(Config::default(), conditions, seed)
+}
+
+/// The same with settings.
+pub(super) fn configured(config: Config, conditions: Conditions, seed: u64) -> Pair<Node> {
     let wire = Wire::new();
     let now = wire.now();
-    let [mut a, mut b] = [0, 1].map(|stream| Node::new(now, seed, stream, Config::default()));
+    let [mut a, mut b] = [0, 1].map(|stream| Node::new(now, seed, stream, config.clone()));
     a.agent.set_role(now, Role::Controlling);
     for (node, addresses) in [(&mut a, A), (&mut b, B)] {
         addresses.iter().for_each(|text| node.agent.add_local_candidate(now, address(text)));
