@@ -28,7 +28,7 @@ impl Negotiation {
         }
         let remote = self.remote_description().ok_or(CandidateError::NoRemoteDescription)?;
         let section = if named { Some(section_of(remote, candidate)?) } else { None };
-        let parsed: Option<Candidate> = if end { None } else { Some(parse(&candidate.candidate)?) };
+        let parsed: Option<Candidate> = if end { None } else { Some(candidate.candidate.parse()?) };
         let fragment = candidate.username_fragment.as_deref();
         let fragment = fragment.or(parsed.as_ref().and_then(|candidate| candidate.ufrag.as_deref()));
         // The default is the present generation, that of the newest description.
@@ -44,7 +44,7 @@ impl Negotiation {
         }
         match parsed {
             None => Ok(self.end_candidates(&scope)),
-            Some(parsed) => self.record(&scope, candidate.candidate.trim(), parsed),
+            Some(parsed) => self.record(&scope, candidate.candidate.trim_ascii(), parsed),
         }
     }
 
@@ -71,8 +71,10 @@ impl Negotiation {
         text: &str,
         mut parsed: Candidate,
     ) -> Result<RemoteCandidate, CandidateError> {
+        // It was understood, so it is one line.
         let text = text.strip_prefix("a=").unwrap_or(text);
-        let known = |line: &String| line == text;
+        let text = format!("candidate:{}", text.strip_prefix("candidate:").unwrap_or(text));
+        let known = |line: &String| *line == text;
         let full = |remote: &Remote| {
             let mut sections =
                 scope.sections(remote).into_iter().filter_map(|index| remote.sections.get(index));
@@ -88,7 +90,7 @@ impl Negotiation {
                 let Some(section) = remote.sections.get_mut(index) else { continue };
                 if !section.added.iter().any(known) {
                     section.candidates += 1;
-                    section.added.push(text.to_owned());
+                    section.added.push(text.clone());
                 }
             }
         }
@@ -153,14 +155,6 @@ impl Scope {
                 })
         })
     }
-}
-
-fn parse(text: &str) -> Result<Candidate, CandidateError> {
-    // It goes into a description: it must not bring lines of its own.
-    if text.contains(char::is_control) {
-        return Err(ice::CandidateError::Malformed { field: "candidate" }.into());
-    }
-    Ok(text.trim().parse()?)
 }
 
 /// ICE-12 to 14 of the W3C tests: a mid counts before an index.

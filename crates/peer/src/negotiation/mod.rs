@@ -311,7 +311,8 @@ impl Negotiation {
                 Setup::Passive => current.agreed.dtls_role == dtls::Role::Client,
             };
             data.new_association(current.remote, same_roles, self.accepts_new_associations)?;
-            change.remote_restart = data.transport.credentials != current.remote.credentials;
+            let before = self.remote().unwrap_or(current.remote);
+            change.remote_restart = data.transport.credentials != before.credentials;
         }
         change.remote = offer.transport().cloned();
         if self.implies_rollback(SdpType::Offer) {
@@ -366,10 +367,9 @@ impl Negotiation {
     }
 
     fn local_change(&self, description: &Local) -> Change {
-        let before = self.current.as_ref().filter(|current| current.agreed.is_some());
-        let before = before.and_then(|current| current.local.credentials());
-        let restarted =
-            description.credentials().is_some_and(|now| before.is_some_and(|before| before != now));
+        let restarted = self.local_credentials().is_some_and(|before| {
+            description.credentials().is_some_and(|now| now != before)
+        });
         Change { local: description.data().is_some(), local_restart: restarted, ..Change::default() }
     }
 
@@ -394,7 +394,8 @@ impl Negotiation {
             let same_roles = before.agreed.dtls_role == dtls_role;
             new_association =
                 data.new_association(before.remote, same_roles, self.accepts_new_associations)?;
-            // RFC 8445 §6.1.1: roles "persist throughout the lifetime of the session" unless full becomes lite or lite full.
+            // RFC 8445 §6.1.1: "Once the roles are determined for a session, they persist throughout the lifetime of the
+            // session", unless full becomes lite or lite becomes full.
             if before.agreed.modes == modes && !new_association {
                 initiated = before.agreed.initiated;
             }

@@ -136,6 +136,8 @@ impl Remote {
             };
             for added in &section.added {
                 if !text.ends_with('\n') {
+                    // The last line may lack its end, or have half of one.
+                    text.truncate(text.trim_end_matches('\r').len());
                     text.push_str(end);
                 }
                 text.push_str("a=");
@@ -333,8 +335,7 @@ impl<'s, 'a> Reader<'s, 'a> {
     fn setup(&self, kind: SdpType) -> Result<(Setup, usize), DescriptionError> {
         let answer = matches!(kind, SdpType::Answer | SdpType::ProvisionalAnswer);
         let Some(attribute) = self.find("setup")? else {
-            // RFC 4145 §4: "The default value of the setup attribute in an offer/answer exchange is 'active' in the offer
-            // and 'passive' in the answer."
+            // RFC 4145 §4: the default is `active` in an offer and `passive` in an answer.
             return Ok((if answer { Setup::Passive } else { Setup::Active }, self.section.line));
         };
         let setup = match attribute.value {

@@ -120,8 +120,8 @@ impl Agreed {
     /// RFC 8445 §6.1.1.
     pub(super) fn ice_role(self) -> ice::Role {
         let (ours, theirs) = self.modes;
-        // "both lite" and "both full": "the initiating agent … MUST take the controlling role"; else "the full agent MUST take
-        // the controlling role".
+        // "Both agents are full", "Both lite": "The initiating agent that started the ICE processing MUST take the
+        // controlling role"; "One agent full, one lite: The full agent MUST take the controlling role".
         let controlling = if ours == theirs { self.initiated } else { ours == ice::Mode::Full };
         if controlling { ice::Role::Controlling } else { ice::Role::Controlled }
     }

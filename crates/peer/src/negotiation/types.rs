@@ -81,11 +81,12 @@ pub struct Change {
     pub rolled_back: bool,
     /// A local description with a data section in use was applied: gather if that generation was not gathered yet.
     pub local: bool,
-    /// That local description has other ICE credentials than the last finished exchange.
+    /// That local description has other ICE credentials than the one in force before.
     pub local_restart: bool,
     /// A remote description with a data section in use was applied, and says this.
     pub remote: Option<RemoteTransport>,
-    /// That remote description has other ICE credentials than the one in force before (RFC 8839 §4.4.1.1.1).
+    /// There is an agreement from before, and that remote description has other ICE credentials than the one in force
+    /// then (RFC 8839 §4.4.1.1.1).
     pub remote_restart: bool,
     /// An answer or provisional answer is in place and the data section is in use.
     pub agreement: Option<Agreement>,
@@ -95,6 +96,7 @@ pub struct Change {
 
 /// What became of a candidate from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "passed on at once, never stored")]
 pub enum RemoteCandidate {
     /// For the agent; its `ufrag` names the generation.
     Candidate(Candidate),

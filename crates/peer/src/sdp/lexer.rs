@@ -28,8 +28,7 @@ impl<'a> Lexer<'a> {
 
     fn line(&mut self) -> Result<Line<'a>, DescriptionError> {
         self.number = self.number.saturating_add(1);
-        // RFC 8866 §5: "parsers SHOULD be tolerant and also accept records terminated with a single newline
-        // character."
+        // RFC 8866 §5: "parsers SHOULD be tolerant and also accept lines terminated with a single newline character."
         let (raw, rest) = self.rest.split_once('\n').unwrap_or((self.rest, ""));
         self.rest = rest;
         let raw = raw.strip_suffix('\r').unwrap_or(raw);

@@ -5,8 +5,6 @@
 
 mod lexer;
 mod session;
-#[cfg(test)]
-mod tests;
 mod write;
 
 pub(crate) use session::{Attribute, Section, Session, all, single};

@@ -252,6 +252,6 @@ fn syntax(line: Line<'_>, problem: &'static str) -> DescriptionError {
 }
 
 /// Largest description, in bytes. Real ones with audio, video and data stay below 20 KiB.
-pub(crate) const MAX_TEXT: usize = 64 * 1024;
+const MAX_TEXT: usize = 64 * 1024;
 /// Most media sections in a description.
-pub(crate) const MAX_SECTIONS: usize = 100;
+const MAX_SECTIONS: usize = 100;
