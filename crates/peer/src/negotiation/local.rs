@@ -32,8 +32,8 @@ impl Local {
                 return last.clone();
             }
         }
-        // RFC 8829 §5.2.2: the version "MUST increment by one on each call to createOffer if the offer might differ from
-        // the output of the previous call", whatever the version of the current description.
+        // RFC 8829 §5.2.2: the version "MUST increment by one on each call to createOffer if the offer might differ
+        // from the output of the previous call", whatever the version of the current description.
         *version = version.saturating_add(1);
         document.version = *version;
         let text = document.render(&local.candidates, local.end_of_candidates);
@@ -133,8 +133,8 @@ fn answer_setup(offer: &Remote, before: Option<Baseline<'_>>) -> Setup {
     match data.transport.setup {
         Setup::Active => Setup::Passive,
         Setup::Passive => Setup::Active,
-        // RFC 8842 §5.3: "an attribute value that does not change the previously negotiated DTLS roles"; RFC 8829 §5.3.1:
-        // otherwise "the answerer SHOULD use the "active" role".
+        // RFC 8842 §5.3: "an attribute value that does not change the previously negotiated DTLS roles"; RFC 8829
+        // §5.3.1: otherwise "the answerer SHOULD use the "active" role".
         Setup::ActPass => match before.filter(|before| data.same_identity(before.remote)) {
             Some(Baseline { agreed, .. }) if agreed.dtls_role == dtls::Role::Server => Setup::Passive,
             Some(_) | None => Setup::Active,

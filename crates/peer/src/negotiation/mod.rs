@@ -1,7 +1,8 @@
-//! Offer and answer for one data section (JSEP, RFC 8829; signalling states of W3C webrtc-pc §4.3.1), without time or I/O.
+//! Offer and answer for one data section (JSEP, RFC 8829; signalling states of W3C webrtc-pc §4.3.1), without time
+//! or I/O.
 //!
-//! A [`Negotiation`] reads and makes descriptions and says what they change; the owner of the transports does it. It never
-//! begins, stops or asks anything by itself.
+//! A [`Negotiation`] reads and makes descriptions and says what they change; the owner of the transports does it. It
+//! never begins, stops or asks anything by itself.
 
 mod candidates;
 mod local;
@@ -70,16 +71,16 @@ impl Negotiation {
     }
 
     /// May the peer replace the DTLS association: other fingerprints, `tls-id` or roles, together with an ICE restart
-    /// (RFC 8842 §3.1, §6)? Default: no, such a description is [`DescriptionError::Unacceptable`]. Without an ICE restart, and for
-    /// another SCTP port, it always is.
+    /// (RFC 8842 §3.1, §6)? Default: no, such a description is [`DescriptionError::Unacceptable`]. Without an ICE
+    /// restart, and for another SCTP port, it always is.
     pub fn accept_new_associations(&mut self, accept: bool) {
         self.accepts_new_associations = accept;
     }
 
     /// An offer; the same text as last time if nothing changed.
     ///
-    /// It keeps every section of the current descriptions in its place (RFC 8829 §5.2.2). Without a channel and without a
-    /// section from before it has none at all, which is legal.
+    /// It keeps every section of the current descriptions in its place (RFC 8829 §5.2.2). Without a channel and
+    /// without a section from before it has none at all, which is legal.
     ///
     /// # Errors
     /// Unless stable or in have-local-offer.
@@ -96,10 +97,7 @@ impl Negotiation {
     /// # Errors
     /// Unless in have-remote-offer or have-local-pranswer.
     pub fn create_answer(&mut self, local: &LocalTransport) -> Result<SessionDescription, DescriptionError> {
-        let (State::HaveRemoteOffer { offer } | State::HaveLocalPranswer { offer, .. }) = &self.state else {
-            return Err(self.refuse("createAnswer"));
-        };
-        self.check(true, "createAnswer")?;
+        let offer = self.offer_to_answer("createAnswer")?;
         let document = local::answer(self.session_id, offer, self.baseline(), local);
         let last = self.created_answer.as_ref();
         let answer = Local::create(SdpType::Answer, document, local, last, &mut self.version);
@@ -126,9 +124,9 @@ impl Negotiation {
 
     /// Applies a remote description.
     ///
-    /// An offer in have-local-offer undoes our own first. Should the offer be refused, this call leaves ours in place; the
-    /// letter of the W3C text is to keep the rollback, which is what setting a local rollback beforehand, when
-    /// [`implies_rollback`](Self::implies_rollback), gives.
+    /// An offer in have-local-offer undoes our own first. Should the offer be refused, this call leaves ours in
+    /// place; the letter of the W3C text is to keep the rollback, which is what setting a local rollback
+    /// beforehand, when [`implies_rollback`](Self::implies_rollback), gives.
     ///
     /// # Errors
     /// In a state that does not allow the type; for text that is malformed or that we cannot agree to.
@@ -142,8 +140,8 @@ impl Negotiation {
         }
     }
 
-    /// Asks for new ICE credentials in the next offer (W3C webrtc-pc §4.4.2 restartIce). Without effect before the first
-    /// description of ours.
+    /// Asks for new ICE credentials in the next offer (W3C webrtc-pc §4.4.2 restartIce). Without effect before the
+    /// first description of ours.
     pub fn request_restart(&mut self) {
         if self.closed {
             return;
@@ -171,7 +169,8 @@ impl Negotiation {
         }
     }
 
-    /// Must the next offer have new ICE credentials? Until an exchange is finished in which ours are new, whoever offered.
+    /// Must the next offer have new ICE credentials? Until an exchange is finished in which ours are new, whoever
+    /// offered.
     pub fn restart_wanted(&self) -> bool {
         !self.to_replace.is_empty()
     }
@@ -190,8 +189,8 @@ impl Negotiation {
         if self.closed { SignalingState::Closed } else { self.state.name() }
     }
 
-    /// A description with its candidates: a local one with `candidates`, those reported so far (of its generation), a remote one
-    /// with those that were added since.
+    /// A description with its candidates: a local one with `candidates`, those reported so far (of its generation),
+    /// a remote one with those that were added since.
     pub fn description(
         &self,
         kind: DescriptionKind,
@@ -220,8 +219,8 @@ impl Negotiation {
         self.local_description().and_then(Local::credentials)
     }
 
-    /// The peer's data section in force: of the pending description, else of the current one. Candidates that trickled in are
-    /// not among its own.
+    /// The peer's data section in force: of the pending description, else of the current one. Candidates that
+    /// trickled in are not among its own.
     pub fn remote(&self) -> Option<&RemoteTransport> {
         let current = self.current.as_ref().and_then(|current| current.remote.transport());
         self.state.remote().and_then(Remote::transport).or(current)
@@ -265,21 +264,16 @@ impl Negotiation {
         kind: SdpType,
         sdp: &str,
     ) -> Result<Change, DescriptionError> {
-        let (State::HaveRemoteOffer { .. } | State::HaveLocalPranswer { .. }) = self.state else {
-            return Err(self.refuse(match kind {
-                SdpType::ProvisionalAnswer => "setLocalDescription(pranswer)",
-                SdpType::Offer | SdpType::Answer | SdpType::Rollback => "setLocalDescription(answer)",
-            }));
-        };
+        let offer = self.offer_to_answer(match kind {
+            SdpType::ProvisionalAnswer => "setLocalDescription(pranswer)",
+            SdpType::Offer | SdpType::Answer | SdpType::Rollback => "setLocalDescription(answer)",
+        })?;
+        let offer = offer.clone();
         if sdp.is_empty() {
             self.create_answer(local)?;
         }
         let created = self.created_answer.as_ref().filter(|answer| sdp.is_empty() || answer.text == sdp);
         let answer = created.ok_or(DescriptionError::Modified)?.with_kind(kind);
-        let (State::HaveRemoteOffer { offer } | State::HaveLocalPranswer { offer, .. }) = &self.state else {
-            return Err(self.refuse("setLocalDescription(answer)"));
-        };
-        let offer = offer.clone();
         let mut change = self.local_change(&answer);
         let agreed = self.agree(&mut change, &answer, &offer, Side::Remote)?;
         if kind == SdpType::ProvisionalAnswer {
@@ -325,13 +319,14 @@ impl Negotiation {
     }
 
     fn set_remote_answer(&mut self, kind: SdpType, sdp: &str) -> Result<Change, DescriptionError> {
-        let (State::HaveLocalOffer { offer } | State::HaveRemotePranswer { offer, .. }) = &self.state else {
-            return Err(self.refuse(match kind {
-                SdpType::ProvisionalAnswer => "setRemoteDescription(pranswer)",
-                SdpType::Offer | SdpType::Answer | SdpType::Rollback => "setRemoteDescription(answer)",
-            }));
+        let operation = match kind {
+            SdpType::ProvisionalAnswer => "setRemoteDescription(pranswer)",
+            SdpType::Offer | SdpType::Answer | SdpType::Rollback => "setRemoteDescription(answer)",
         };
-        self.check(true, "setRemoteDescription")?;
+        let (State::HaveLocalOffer { offer } | State::HaveRemotePranswer { offer, .. }) = &self.state else {
+            return Err(self.refuse(operation));
+        };
+        self.check(true, operation)?;
         let place = offer.data().map_or(Place::Nowhere, |(index, _)| Place::At(index));
         let answer = Remote::parse(kind, sdp, place)?;
         local::check_answer(&offer.document, &answer)?;
@@ -350,7 +345,8 @@ impl Negotiation {
         Ok(change)
     }
 
-    /// W3C webrtc-pc §4.4.1.5: only the side whose offer is pending takes it back, and not after a provisional answer.
+    /// W3C webrtc-pc §4.4.1.5: only the side whose offer is pending takes it back, and not after a provisional
+    /// answer.
     fn rollback(&mut self, side: Side) -> Result<Change, DescriptionError> {
         let (allowed, operation) = match side {
             Side::Local => {
@@ -367,9 +363,9 @@ impl Negotiation {
     }
 
     fn local_change(&self, description: &Local) -> Change {
-        let restarted = self.local_credentials().is_some_and(|before| {
-            description.credentials().is_some_and(|now| now != before)
-        });
+        let restarted = self
+            .local_credentials()
+            .is_some_and(|before| description.credentials().is_some_and(|now| now != before));
         Change { local: description.data().is_some(), local_restart: restarted, ..Change::default() }
     }
 
@@ -394,8 +390,8 @@ impl Negotiation {
             let same_roles = before.agreed.dtls_role == dtls_role;
             new_association =
                 data.new_association(before.remote, same_roles, self.accepts_new_associations)?;
-            // RFC 8445 §6.1.1: "Once the roles are determined for a session, they persist throughout the lifetime of the
-            // session", unless full becomes lite or lite becomes full.
+            // RFC 8445 §6.1.1: "Once the roles are determined for a session, they persist throughout the lifetime
+            // of the session", unless full becomes lite or lite becomes full.
             if before.agreed.modes == modes && !new_association {
                 initiated = before.agreed.initiated;
             }
@@ -434,6 +430,14 @@ impl Negotiation {
         self.created_offer = None;
         self.created_answer = None;
         self.enter(change, State::Stable);
+    }
+
+    /// The remote offer that waits for our answer.
+    fn offer_to_answer(&self, operation: &'static str) -> Result<&Remote, DescriptionError> {
+        let (State::HaveRemoteOffer { offer } | State::HaveLocalPranswer { offer, .. }) = &self.state else {
+            return Err(self.refuse(operation));
+        };
+        self.check(true, operation).map(|()| offer)
     }
 
     fn check(&self, allowed: bool, operation: &'static str) -> Result<(), DescriptionError> {

@@ -90,7 +90,8 @@ pub struct Change {
     pub remote_restart: bool,
     /// An answer or provisional answer is in place and the data section is in use.
     pub agreement: Option<Agreement>,
-    /// A final answer is in place, and the offer had a data section that is not in use now: it was rejected, or given up.
+    /// A final answer is in place, and the offer had a data section that is not in use now: it was rejected, or
+    /// given up.
     pub rejected: bool,
 }
 

@@ -1,7 +1,8 @@
-//! Session descriptions for data channels: RFC 8866 text with what RFC 8839, 8841, 8842, 9143 and JSEP (RFC 8829) put in it.
+//! Session descriptions for data channels: RFC 8866 text with what RFC 8839, 8841, 8842, 9143 and JSEP (RFC 8829)
+//! put in it.
 //!
-//! Reading is liberal in what a section may hold (unknown attributes and foreign sections are kept aside) and strict in form:
-//! every error names its line. Writing makes only what this crate itself offers and answers.
+//! Reading is liberal in what a section may hold (unknown attributes and foreign sections are kept aside) and
+//! strict in form: every error names its line. Writing makes only what this crate itself offers and answers.
 
 mod lexer;
 mod session;

@@ -1,4 +1,5 @@
-//! The shape of a description: session part and media sections, RFC 8866 §5. What attributes mean is for their readers.
+//! The shape of a description: session part and media sections, RFC 8866 §5. What attributes mean is for their
+//! readers.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::lexer::{Lexer, Line};

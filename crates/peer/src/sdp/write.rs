@@ -168,7 +168,8 @@ fn default_destination<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> (
             CandidateAddress::Ip(address) => Some((candidate, *address)),
             CandidateAddress::Name(_) => None,
         })
-        // RFC 8445 §5.1.4: relayed first, then server-reflexive, then host, as the likeliest to work. IPv4 for the same reason.
+        // RFC 8445 §5.1.4: relayed first, then server-reflexive, then host, as the likeliest to work. IPv4 for the
+        // same reason.
         .max_by_key(|(candidate, address)| {
             let reach = match candidate.kind {
                 CandidateKind::Relayed => 3,

@@ -63,7 +63,8 @@ fn summary(name: &str, remote: &RemoteTransport) -> String {
     )
 }
 
-/// Everything that matters, of every offer and answer, against a checked-in list that was taken from the texts without this parser.
+/// Everything that matters, of every offer and answer, against a checked-in list that was taken from the texts
+/// without this parser.
 #[test]
 fn every_client_is_understood() {
     let mut list = String::new();

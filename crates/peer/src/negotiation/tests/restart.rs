@@ -32,7 +32,8 @@ fn restart_through_an_exchange() {
     assert!(!ours.remote_restart && !theirs.local_restart, "the one after that keeps them");
 }
 
-/// RST-07, RST-09: the wish survives an exchange without a restart and a rollback; a restart by the peer satisfies it.
+/// RST-07, RST-09: the wish survives an exchange without a restart and a rollback; a restart by the peer satisfies
+/// it.
 #[test]
 fn wish_for_a_restart_lasts() {
     let (mut a, mut b) = (Side::new('a'), Side::new('b'));

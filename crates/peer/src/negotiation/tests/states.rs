@@ -102,6 +102,27 @@ fn state_before_syntax() {
 }
 
 #[test]
+fn nothing_is_accepted_after_the_end() {
+    for state in STATES {
+        let (mut a, mut b) = in_state(state);
+        let answer = matches!(b.state(), SignalingState::HaveRemoteOffer).then(|| b.answer().sdp);
+        let before = a.text(DescriptionKind::CurrentLocal);
+        a.negotiation.close();
+        for (side, kind) in EVENTS {
+            let result = if side == "local" {
+                a.set_local(kind, "")
+            } else {
+                a.set_remote(kind, answer.as_deref().unwrap_or(OFFER_OF_B))
+            };
+            assert_eq!(result, Err(DescriptionError::Closed), "{state} {side} {kind}");
+        }
+        assert_eq!(a.negotiation.create_offer(&a.local), Err(DescriptionError::Closed));
+        assert_eq!(a.negotiation.create_answer(&a.local), Err(DescriptionError::Closed));
+        assert_eq!(a.text(DescriptionKind::CurrentLocal), before, "descriptions stay readable");
+    }
+}
+
+#[test]
 fn creating_is_checked_too() {
     for state in STATES {
         let (mut a, _) = in_state(state);
