@@ -168,8 +168,7 @@ fn default_destination<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> (
             CandidateAddress::Ip(address) => Some((candidate, *address)),
             CandidateAddress::Name(_) => None,
         })
-        // RFC 8445 §5.1.4: relayed first, then server-reflexive, then host, as the likeliest to work. IPv4 for the
-        // same reason.
+        // The likeliest to work: relayed, then server-reflexive, then host; and IPv4, which RFC 8445 §5.2 leaves to us.
         .max_by_key(|(candidate, address)| {
             let reach = match candidate.kind {
                 CandidateKind::Relayed => 3,

@@ -151,7 +151,8 @@ fn limits() {
     assert_eq!(error(&candidates), DescriptionError::TooLarge { what: "candidates in a section", max: 100 });
 }
 
-/// RFC 8866 §5.13: "Unknown attributes … MUST be ignored", in the session and in sections we do not use too.
+/// RFC 8866 §5.13: "If an attribute is received that is not understood, it MUST be ignored by the receiver." So is what
+/// sections hold that we do not use.
 #[test]
 fn what_does_not_concern_us_is_ignored() {
     let offer = Side::new('a').offer().sdp;
