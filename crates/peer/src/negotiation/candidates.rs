@@ -145,15 +145,9 @@ impl Scope {
 
     /// A candidate of a section that shares the transport of the data section, as bundled ones do, is one for it.
     fn is_for_data(&self, remote: &Remote) -> bool {
-        remote.transport().is_some_and(|transport| {
-            let data = usize::from(transport.mline_index);
-            self.sections(remote)
-                .into_iter()
-                .filter_map(|index| Some((index, remote.sections.get(index)?)))
-                .any(|(index, section)| {
-                    index == data || section.ufrag.as_ref() == Some(&transport.credentials.ufrag)
-                })
-        })
+        let Some(transport) = remote.transport() else { return false };
+        let mut sections = self.sections(remote).into_iter().filter_map(|index| remote.sections.get(index));
+        sections.any(|section| section.ufrag.as_ref() == Some(&transport.credentials.ufrag))
     }
 }
 

@@ -169,7 +169,9 @@ fn what_does_not_concern_us_is_ignored() {
 /// RFC 8839 §5.4, RFC 8122 §5, RFC 8842 §5: attributes of the session are those of each section that has none.
 #[test]
 fn session_level_attributes() {
-    let offer = Side::new('a').offer().sdp;
+    let mut a = Side::new('a');
+    a.local.candidates.push("candidate:1 1 udp 1 198.51.100.1 4000 typ host".parse().unwrap());
+    let offer = a.offer().sdp;
     let plain = Side::new('b').set_remote(SdpType::Offer, &offer).unwrap();
     let moved = ["a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup"];
     let is_moved = |line: &&str| moved.iter().any(|start| line.starts_with(start));

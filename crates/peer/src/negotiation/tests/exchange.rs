@@ -214,6 +214,8 @@ fn foreign_sections_are_rejected_in_place() {
     b.set_remote(SdpType::Offer, AUDIO_VIDEO_DATA).unwrap();
     let change = b.set_local(SdpType::Answer, "").unwrap();
     assert!(change.agreement.is_some() && !change.rejected);
+    // The candidate is the audio section's, which has its own transport as long as nothing is agreed.
+    assert_eq!(b.negotiation.remote().unwrap().candidates, []);
     let text = b.text(DescriptionKind::CurrentLocal).unwrap().1;
     let shown: Vec<&str> = text
         .lines()
@@ -279,8 +281,10 @@ fn offer_without_mid_and_group() {
     b.set_local(SdpType::Answer, &answer).unwrap();
     assert_eq!(b.negotiation.data_section(), Some((None, 0)));
     assert_eq!(b.negotiation.remote().map(|remote| remote.mid.clone()), Some(None));
-    // The next offer names the section.
+    // A later offer may name the section, ours does.
     assert!(b.offer().sdp.contains("a=mid:0\r\n"));
+    b.set_remote(SdpType::Offer, &a.offer().sdp).unwrap();
+    b.set_remote(SdpType::Rollback, "").unwrap();
     a.set_local(SdpType::Offer, "").unwrap();
     assert!(a.set_remote(SdpType::Answer, &answer).unwrap().agreement.is_some());
 }
@@ -362,6 +366,16 @@ fn candidates_known_so_far() {
     let mut complete = expected.to_vec();
     complete.push("a=end-of-candidates");
     assert_eq!(shown(a.offer().sdp), complete);
+    let reach = [
+        "candidate:5 2 udp 4294967295 198.51.100.2 4002 typ relay raddr 0.0.0.0 rport 0",
+        "candidate:6 1 udp 1 198.51.100.3 4003 typ srflx raddr 0.0.0.0 rport 0",
+        "candidate:7 1 udp 0 198.51.100.4 4004 typ relay raddr 0.0.0.0 rport 0",
+    ];
+    a.local.candidates.extend(reach.map(|text| text.parse::<Candidate>().unwrap()));
+    assert_eq!(
+        shown(a.offer().sdp)[..2],
+        ["m=application 4004 UDP/DTLS/SCTP webrtc-datachannel", "c=IN IP4 198.51.100.4"]
+    );
     a.local.candidates.truncate(1);
     assert_eq!(shown(a.offer().sdp)[1], "c=IN IP6 fd99::1");
     // What one side writes the other reads.
@@ -369,6 +383,10 @@ fn candidates_known_so_far() {
     let remote = change.remote.unwrap();
     assert_eq!((remote.candidates, remote.end_of_candidates), (a.local.candidates.clone(), true));
     assert!(!change.remote_restart);
+    // One of another generation has been left over.
+    let stale = format!("{}a=candidate:8 1 udp 1 198.51.100.5 5 typ host ufrag zzzz\r\n", a.offer().sdp);
+    let remote = b.set_remote(SdpType::Offer, &stale).unwrap().remote.unwrap();
+    assert_eq!(remote.candidates, a.local.candidates);
 }
 
 /// A data section answered with port 0 is reported, and may be offered again in its place under a new mid.

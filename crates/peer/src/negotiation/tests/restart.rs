@@ -153,12 +153,18 @@ fn changes_in_a_running_session() {
         refused(a.set_remote(SdpType::Offer, &other)),
         (12, "a new DTLS association needs an ICE restart")
     );
-    // The same for an answer that swaps the roles.
+    // The same for an answer that swaps the roles, or comes from somebody else.
     a.set_local(SdpType::Offer, "").unwrap();
     let answer = offer.replace("a=setup:actpass", "a=setup:passive");
     assert_eq!(
         refused(a.set_remote(SdpType::Answer, &answer)),
         (13, "a new DTLS association needs an ICE restart")
+    );
+    let mut other = Side::new('e');
+    let answer = other.offer().sdp.replace("a=setup:actpass", "a=setup:active");
+    assert_eq!(
+        refused(a.set_remote(SdpType::Answer, &answer)),
+        (12, "the DTLS association of this connection cannot be replaced")
     );
     assert_eq!(a.state(), SignalingState::HaveLocalOffer);
 }
