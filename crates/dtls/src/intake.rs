@@ -8,7 +8,7 @@
 
 use crate::bio::Datagrams;
 use crate::record::{ContentType, Malformed, Record};
-use crate::{Config, Stats};
+use crate::{Config, Role, Stats};
 
 /// The gate in front of OpenSSL, with what it counted in this handshake.
 #[derive(Debug, Default)]
@@ -63,11 +63,12 @@ impl Intake {
     pub(crate) fn admit_connected(
         &mut self,
         datagram: &[u8],
+        role: Role,
         inbox: &mut Datagrams,
         stats: &mut Stats,
     ) -> Admitted {
         self.walk(datagram, inbox, stats, |_, record, admitted, stats| {
-            judge_connected(record, admitted, stats)
+            judge_connected(record, role, admitted, stats)
         })
     }
 
@@ -190,7 +191,7 @@ impl Intake {
     }
 }
 
-fn judge_connected(record: &Record<'_>, admitted: &mut Admitted, stats: &mut Stats) -> Verdict {
+fn judge_connected(record: &Record<'_>, role: Role, admitted: &mut Admitted, stats: &mut Stats) -> Verdict {
     match (record.content, record.epoch) {
         (ContentType::Alert, 0) => {
             stats.alerts_withheld = stats.alerts_withheld.saturating_add(1);
@@ -203,6 +204,9 @@ fn judge_connected(record: &Record<'_>, admitted: &mut Admitted, stats: &mut Sta
         // Epoch 0 protects nothing, and the peer is past it.
         (ContentType::ApplicationData | ContentType::ChangeCipherSpec, 0) => Verdict::Drop,
         (ContentType::ApplicationData, _) => Verdict::Data,
+        // A client has nothing to answer: OpenSSL would repeat its flight for each repeated Finished of the server, which
+        // would repeat its own for that, without end.
+        (ContentType::Handshake, _) if role == Role::Client => Verdict::Drop,
         (ContentType::Handshake, _) => {
             admitted.repeated = true;
             Verdict::Control

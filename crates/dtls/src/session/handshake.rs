@@ -107,6 +107,7 @@ impl Session {
             self.flight.disarm();
         }
         self.events.push_back(Event::Connected);
+        self.open_behind_finished();
     }
 
     fn fail_handshake(&mut self, error: &Error) {

@@ -4,7 +4,7 @@ use super::{CloseReason, Phase, SealError, Session};
 use crate::session::handshake::remote_alert;
 use bytes::BytesMut;
 use openssl::error::ErrorStack;
-use openssl::ssl::{Error, ErrorCode};
+use openssl::ssl::{Error, ErrorCode, ShutdownState};
 use std::mem;
 use std::time::Instant;
 use tracing::{debug, trace};
@@ -12,7 +12,7 @@ use tracing::{debug, trace};
 /// What came in and was not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Inflow {
-    /// The last record opened; as long as any record was so far, rounded up.
+    /// Holds the last record opened.
     scratch: Vec<u8>,
     /// A record already in `scratch`.
     ready: Option<usize>,
@@ -84,13 +84,13 @@ impl Session {
             self.stats.records_dropped = self.stats.records_dropped.saturating_add(1);
             return;
         }
-        let admitted = self.intake.admit_connected(datagram, inbox, &mut self.stats);
+        let admitted = self.intake.admit_connected(datagram, self.role, inbox, &mut self.stats);
         trace!(role = ?self.role, len = datagram.len(), ?admitted, "datagram");
         self.inflow.data = self.inflow.data.saturating_add(admitted.data);
         self.inflow.control = self.inflow.control.saturating_add(admitted.control);
         // An alert must not wait until somebody asks for data, except behind data.
-        if self.inflow.data == 0 && self.inflow.control > 0 {
-            self.open_ahead();
+        if self.inflow.data == 0 && self.inflow.control > 0 && self.inflow.ready.is_none() {
+            self.inflow.ready = self.open_next();
         }
         // RFC 6347 §4.2.4: the side that sent the last flight "MUST respond to a retransmit of the peer's last flight with a
         // retransmit of the last flight". OpenSSL does where the Finished comes in a new record.
@@ -99,11 +99,10 @@ impl Session {
         }
     }
 
-    /// Works through what came behind the Finished, or is not data.
-    pub(super) fn open_ahead(&mut self) {
-        if self.inflow.ready.is_none() {
-            self.inflow.ready = self.open_next();
-        }
+    /// An alert may stand in the same datagram as the Finished.
+    pub(super) fn open_behind_finished(&mut self) {
+        self.inflow.control = 1;
+        self.inflow.ready = self.open_next();
     }
 
     fn open_next(&mut self) -> Option<usize> {
@@ -111,14 +110,12 @@ impl Session {
             return None;
         }
         self.grow_scratch(FIRST_SCRATCH);
-        let outcome = match self.stream.ssl_read(&mut self.inflow.scratch) {
-            // Errors that records were dropped with stay in OpenSSL's queue and make it call the next "would block" fatal.
-            // An SSL that is dead stays dead.
-            Err(error) if error.code() == ErrorCode::SSL && remote_alert_of(&error).is_none() => {
-                self.stream.ssl_read(&mut self.inflow.scratch)
-            }
-            outcome => outcome,
-        };
+        let mut outcome = self.stream.ssl_read(&mut self.inflow.scratch);
+        // Errors in OpenSSL's queue, of dropped records or of other users of this thread, make it call a "would block"
+        // fatal. The queue is empty after that, and a session that is really dead stays so.
+        if outcome.as_ref().is_err_and(|error| error.code() == ErrorCode::SSL) && !self.is_shut_by_peer() {
+            outcome = self.stream.ssl_read(&mut self.inflow.scratch);
+        }
         match outcome {
             Ok(len) => Some(self.on_record(len)),
             Err(error) => {
@@ -159,6 +156,11 @@ impl Session {
         }
         debug!(role = ?self.role, %error, "dtls session broken");
         self.end(remote_alert_of(error).map_or(CloseReason::RecordError, CloseReason::RemoteAlert));
+    }
+
+    /// By close_notify or a fatal alert.
+    fn is_shut_by_peer(&mut self) -> bool {
+        self.stream.get_shutdown().contains(ShutdownState::RECEIVED)
     }
 
     fn grow_scratch(&mut self, len: usize) {

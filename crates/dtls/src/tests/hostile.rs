@@ -142,7 +142,7 @@ fn corrupted_records_are_dropped() {
 #[test]
 fn protected_fatal_alert_ends_the_session() {
     let mut pair = Pair::connected();
-    let alert = sealed_by_client(&pair.client.session, 21, 1, &[2, 80]);
+    let alert = forged(&pair.client.session, 21, 1, &[2, 80]);
     pair.server.receive(pair.now, &alert);
     assert_eq!(pair.server.events, [Event::Closed(CloseReason::RemoteAlert(80))]);
     assert_eq!(pair.server.session.state(), State::Failed);
@@ -155,7 +155,7 @@ fn renegotiation_is_refused() {
     let mut pair = Pair::connected();
     let datagram = &genuine_hellos()[0][0];
     let hello = Record::split_first(datagram).unwrap().0.payload.to_vec();
-    let hello = sealed_by_client(&pair.client.session, 22, 1, &hello);
+    let hello = forged(&pair.client.session, 22, 1, &hello);
     pair.server.receive(pair.now, &hello);
     assert_eq!(pair.server.events, []);
     let answer = pair.server.take_sent(pair.now);
@@ -164,6 +164,62 @@ fn renegotiation_is_refused() {
     let record = pair.server.seal(b"still here");
     pair.client.receive(pair.now, &record);
     assert_eq!(pair.client.data, [b"still here"]);
+}
+
+/// A server's repeated Finished, in a new record, must not make the client repeat its flight: each would answer the other
+/// for ever.
+#[test]
+fn client_does_not_answer_a_repeated_finished() {
+    let mut pair = Pair::connected();
+    let finished = [&[20, 0, 0, 12, 0, 6, 0, 0, 0, 0, 0, 12][..], &[7; 12]].concat();
+    for sequence in 1..=20 {
+        let record = forged(&pair.server.session, 22, sequence, &finished);
+        pair.client.receive(pair.now, &record);
+    }
+    assert_eq!(pair.client.take_sent(pair.now), Vec::<Vec<u8>>::new());
+    assert_eq!(pair.client.stats().records_dropped, 20);
+    assert_eq!(pair.client.events, []);
+    let record = forged(&pair.server.session, 23, 21, b"data");
+    pair.client.receive(pair.now, &record);
+    assert_eq!(pair.client.data, [b"data"]);
+}
+
+/// What stands behind the Finished in its datagram is not forgotten.
+#[test]
+fn alert_behind_the_finished_is_read() {
+    let mut pair = Pair::new();
+    while pair.server.session.state() != State::Connected {
+        for datagram in pair.server.take_sent(pair.now) {
+            pair.client.receive(pair.now, &datagram);
+        }
+        for datagram in pair.client.take_sent(pair.now) {
+            pair.server.receive(pair.now, &datagram);
+        }
+    }
+    let [flight] = &pair.server.take_sent(pair.now)[..] else { panic!("one datagram") };
+    let close_notify = forged(&pair.server.session, 21, 1, &[1, 0]);
+    pair.client.receive(pair.now, &[&flight[..], &close_notify].concat());
+    assert_eq!(pair.client.events, [Event::Connected, Event::Closed(CloseReason::RemoteClose)]);
+    assert_eq!(pair.client.take_sent(pair.now).len(), 1, "its own close_notify");
+}
+
+/// Errors that others left in this thread's OpenSSL queue are not the session's.
+#[test]
+fn foreign_errors_in_the_queue_are_ignored() {
+    let mut pair = Pair::new();
+    let leave_error = || openssl::x509::X509::from_der(b"nonsense").unwrap_err().put();
+    pair.run_with(|datagrams| {
+        leave_error();
+        datagrams
+    });
+    assert_eq!(pair.states(), (State::Connected, State::Connected));
+    let mut corrupted = pair.client.seal(b"corrupted");
+    *corrupted.last_mut().unwrap() ^= 1;
+    leave_error();
+    pair.server.receive(pair.now, &corrupted);
+    leave_error();
+    pair.exchange();
+    assert_eq!(pair.states(), (State::Connected, State::Connected));
 }
 
 #[test]
@@ -215,9 +271,9 @@ fn genuine_hellos() -> Vec<Vec<Vec<u8>>> {
     clients.into_iter().map(|(_, datagrams)| datagrams).collect()
 }
 
-/// A record of any content with the keys of `client`, whose cipher is AES-128-GCM (RFC 5246 §6.3, RFC 5288 §3).
-fn sealed_by_client(client: &Session, content: u8, sequence: u64, plaintext: &[u8]) -> Vec<u8> {
-    let ssl = client.ssl();
+/// A record of any content as `sender` would seal it with AES-128-GCM (RFC 5246 §6.3, RFC 5288 §3).
+fn forged(sender: &Session, content: u8, sequence: u64, plaintext: &[u8]) -> Vec<u8> {
+    let ssl = sender.ssl();
     let (mut master, mut seed) = (vec![0; 48], vec![0; 64]);
     ssl.session().unwrap().master_key(&mut master);
     ssl.server_random(&mut seed[..32]);
@@ -229,7 +285,10 @@ fn sealed_by_client(client: &Session, content: u8, sequence: u64, plaintext: &[u
     let mut block = hmac(&master, &[&a[..], &seed].concat());
     a = hmac(&master, &a);
     block.extend(hmac(&master, &[&a[..], &seed].concat()));
-    let (key, iv) = (&block[..16], &block[32..36]);
+    let (key, iv) = match sender.role() {
+        Role::Client => (&block[..16], &block[32..36]),
+        Role::Server => (&block[16..32], &block[36..40]),
+    };
 
     let number = (1 << 48 | sequence).to_be_bytes();
     let len = u16::try_from(plaintext.len()).unwrap();
