@@ -152,8 +152,9 @@ impl Reassembly {
     fn insert_fragment(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) -> Inserted {
         let max = self.max_message_size;
         let has_after = !data.end && self.runs.contains_key(&(tsn + 1));
-        // The tail of a run grows in place.
-        if !data.end
+        // The tail of a run grows in place. A beginning is no tail of what ends before it.
+        if !data.begin
+            && !data.end
             && !has_after
             && let Some(run) = run_before_mut(&mut self.current, &mut self.runs, tsn)
         {
@@ -163,7 +164,8 @@ impl Reassembly {
             return Inserted { complete: None, is_too_large };
         }
         let mut is_too_large = false;
-        let mut run = match self.take_run_before(tsn) {
+        let before = if data.begin { None } else { self.take_run_before(tsn) };
+        let mut run = match before {
             Some(mut run) => {
                 self.charge -= run.charge();
                 is_too_large |= run.append(data.payload, max);
