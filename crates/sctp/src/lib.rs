@@ -1,7 +1,7 @@
 //! Sans-IO SCTP association (RFC 9260) and WebRTC data channels (RFC 8831, RFC 8832).
 
 mod association;
-#[allow(dead_code, unused_imports)]
+
 mod congestion;
 mod dcep;
 #[cfg(feature = "__fuzzing")]
@@ -9,12 +9,12 @@ mod dcep;
 pub mod fuzzing;
 mod number;
 mod recv;
-#[allow(dead_code)]
+
 mod rto;
 mod send;
 #[cfg(test)]
 mod tests;
-#[allow(dead_code)]
+
 mod timer;
 mod wire;
 

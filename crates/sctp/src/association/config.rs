@@ -1,5 +1,8 @@
 //! Settings of an association and of the channels on it.
 
+use crate::congestion::InitialWindow;
+use crate::recv::ReceiverConfig;
+use crate::send::SenderConfig;
 use std::time::Duration;
 
 /// Settings of an association and of the channels on it.
@@ -22,6 +25,8 @@ pub struct Config {
     pub(crate) rto_max: Duration,
     pub(crate) sack_delay: Duration,
     pub(crate) initial_window: usize,
+    /// The congestion control of RFC 9260 to the letter.
+    pub(crate) strict: bool,
     pub(crate) max_retransmits: u32,
     pub(crate) max_init_retransmits: u32,
     pub(crate) heartbeat_interval: Duration,
@@ -50,6 +55,7 @@ impl Default for Config {
             rto_max: Duration::from_secs(10),
             sack_delay: Duration::from_millis(200),
             initial_window: 10,
+            strict: false,
             max_retransmits: 10,
             max_init_retransmits: 8,
             heartbeat_interval: Duration::from_secs(30),
@@ -67,11 +73,10 @@ impl Config {
     /// The timer and window values of RFC 9260 §16 and §7.2.1 to the letter: RTO 1 s initial, 1 s minimum, 60 s
     /// maximum and an initial congestion window of four packets.
     pub fn strict() -> Self {
-        Self::default()
+        Self { strict: true, ..Self::default() }
             .rto_initial(Duration::from_secs(1))
             .rto_min(Duration::from_secs(1))
             .rto_max(Duration::from_secs(60))
-            .initial_window(4)
     }
 
     /// SCTP port of this side (`a=sctp-port` of the local description).
@@ -187,7 +192,8 @@ impl Config {
 
     /// Initial congestion window in packets.
     ///
-    /// Default 10 (RFC 6928, as libwebrtc); RFC 9260 §7.2.1 has four. Larger bursts overflow thin links.
+    /// Default 10 (RFC 6928, as libwebrtc). Larger bursts overflow thin links. Without effect in [`Config::strict`],
+    /// where RFC 9260 §7.2.1 has about four.
     pub fn initial_window(mut self, packets: usize) -> Self {
         self.initial_window = packets.max(1);
         self
@@ -263,6 +269,26 @@ impl Config {
     pub fn close_timeout(mut self, value: Duration) -> Self {
         self.close_timeout = value;
         self
+    }
+
+    pub(super) fn sender(&self) -> SenderConfig {
+        let mut sender = SenderConfig::strict();
+        if !self.strict {
+            sender = SenderConfig::default();
+            sender.congestion.initial_window = InitialWindow::Packets(self.initial_window);
+        }
+        sender.rto.initial = self.rto_initial;
+        sender.rto.min = self.rto_min;
+        sender.rto.max = self.rto_max;
+        SenderConfig { high_water_mark: self.high_water_mark, buffer_limit: self.send_buffer_limit, ..sender }
+    }
+
+    pub(super) fn receiver(&self) -> ReceiverConfig {
+        ReceiverConfig {
+            window: self.receive_window,
+            max_message_size: self.max_receive_message_size,
+            sack_delay: self.sack_delay,
+        }
     }
 }
 

@@ -1,221 +1,475 @@
-//! skeleton of the public face; the owner splits it over files by concern.
+//! One association (RFC 9260). This file checks what comes in and hands it to the file of its concern.
+
 mod config;
+mod control;
+mod cookie;
+mod data;
+mod errors;
+mod event;
+mod handshake;
+mod heartbeat;
+mod ootb;
+mod reset;
+mod shutdown;
+mod state;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod transmit;
 
 pub use crate::send::SendError;
 pub use config::Config;
+pub use event::{CloseReason, Event, ResetError, State, TimeoutKind};
+pub use stats::Stats;
 
-use crate::{Message, Part, Ppid, Reliability, StreamId};
-use bytes::{Bytes, BytesMut};
-use std::time::{Duration, Instant};
+use crate::recv::{Receiver, ReceiverEvent};
+use crate::send::{Sender, SenderEvent};
+use crate::wire::{self, Chunk, Chunks, Header};
+use control::ControlQueue;
+use cookie::CookieJar;
+use handshake::{Echoed, LocalInit};
+use heartbeat::Prober;
+use ootb::RateLimit;
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use reset::Reset;
+use state::Phase;
+use stats::Counters;
+use std::collections::VecDeque;
+use std::time::Instant;
+use tracing::{debug, trace};
 
-/// RFC 9260 §4 as the outside sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum State {
-    Closed,
-    CookieWait,
-    CookieEchoed,
-    Established,
-    ShutdownPending,
-    ShutdownSent,
-    ShutdownReceived,
-    ShutdownAckSent,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum TimeoutKind {
-    Init,
-    CookieEcho,
-    Retransmissions,
-    Heartbeat,
-    Shutdown,
-}
-
-/// Arrives once as an event, is remembered, answers every later call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum CloseReason {
-    LocalAbort,
-    LocalShutdown,
-    RemoteShutdown,
-    /// the first cause code of the ABORT and its bounded text
-    RemoteAbort {
-        cause: Option<u16>,
-        message: Bytes,
-    },
-    /// what the peer violated
-    RemoteViolation(&'static str),
-    Timeout(TimeoutKind),
-    /// The transport below is gone (told by the owner)
-    TransportClosed,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum Event {
-    Established,
-    /// The peer restarted; all streams are as new.
-    Restarted,
-    /// Something became readable on an empty stream inbox (edge).
-    Readable(StreamId),
-    /// buffered amount fell to or below the low threshold (edge, downwards)
-    BufferedAmountLow(StreamId),
-    /// buffered amount fell below the high-water mark after `send` met it
-    Writable(StreamId),
-    /// The peer reset its outgoing direction of these streams (all data before it was delivered to the inbox).
-    IncomingStreamsReset(Vec<StreamId>),
-    /// Our reset of the outgoing direction was answered: done or refused.
-    OutgoingStreamsReset {
-        streams: Vec<StreamId>,
-        accepted: bool,
-    },
-    Closed(CloseReason),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum ResetError {
-    #[error("the association is closed or shutting down")]
-    Closed,
-    #[error("the peer does not support stream reconfiguration")]
-    Unsupported,
-}
-
-/// Counters and gauges
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub struct Stats {
-    pub packets_sent: u64,
-    pub packets_received: u64,
-    pub packets_dropped: u64,
-    pub bytes_sent: u64,
-    pub bytes_received: u64,
-    pub retransmissions: u64,
-    pub fast_retransmits: u64,
-    pub t3_expirations: u64,
-    pub cwnd: usize,
-    pub srtt: Option<Duration>,
-    pub rto: Duration,
-    pub peer_rwnd: usize,
-    pub local_rwnd: usize,
-    pub bytes_in_flight: usize,
-    pub mtu: usize,
-}
-
-/// One SCTP association (RFC 9260).
+/// One SCTP association (RFC 9260) over DTLS (RFC 8261).
+///
+/// Both sides call [`connect`](Self::connect); an association that was not started answers a peer that does. After each
+/// call the owner drains [`poll_transmit`](Self::poll_transmit), then [`poll_event`](Self::poll_event), then reads
+/// [`poll_timeout`](Self::poll_timeout). What has ended stays ended: make a new one.
 #[derive(Debug)]
-pub struct Association {}
+pub struct Association {
+    config: Config,
+    phase: Phase,
+    /// What our INIT says, or said.
+    local: LocalInit,
+    jar: CookieJar,
+    rng: ChaCha12Rng,
+    sender: Sender,
+    receiver: Receiver,
+    control: ControlQueue,
+    reset: Reset,
+    prober: Prober,
+    /// Timeouts in a row (RFC 9260 §8.1).
+    errors: u32,
+    stranger_limit: RateLimit,
+    heartbeat_limit: RateLimit,
+    events: VecDeque<Event>,
+    counters: Counters,
+}
 
-#[allow(unused_variables, missing_docs, clippy::todo)]
+/// What is noted while the chunks of one packet are handled.
+#[derive(Debug, Default)]
+struct Inbound {
+    has_data: bool,
+    /// An ERROR was queued: one per packet.
+    reported: bool,
+}
+
+/// Whether the chunks behind one count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Continue,
+    Stop,
+}
+
 impl Association {
+    /// An association that waits for [`connect`](Self::connect) or for the peer.
+    ///
+    /// Tags, numbers and cookie keys are derived from `seed`, which must be random and used once.
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
-        todo!()
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let local = LocalInit::random(&mut rng);
+        Self {
+            phase: Phase::Idle,
+            local,
+            jar: CookieJar::new(seed, now),
+            rng,
+            sender: Sender::new(config.sender()),
+            receiver: Receiver::new(config.receiver()),
+            control: ControlQueue::default(),
+            reset: Reset::new(),
+            prober: Prober::new(now),
+            errors: 0,
+            stranger_limit: RateLimit::new(MAX_STRANGER_ANSWERS, now),
+            heartbeat_limit: RateLimit::new(MAX_HEARTBEAT_ANSWERS, now),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            config,
+        }
     }
+
+    /// The state it is in.
     pub fn state(&self) -> State {
-        todo!()
+        self.phase.state()
     }
+
+    /// Why it ended, if it did.
     pub fn close_reason(&self) -> Option<&CloseReason> {
-        todo!()
+        if let Phase::Ended { reason } = &self.phase { Some(reason) } else { None }
     }
-    /// Active open; both sides do it (RFC 8841 §9.3).
-    pub fn connect(&mut self, now: Instant) {
-        todo!()
-    }
-    /// Graceful: everything queued is delivered first.
-    pub fn shutdown(&mut self, now: Instant) {
-        todo!()
-    }
-    /// ABORT with User-Initiated Abort; one last packet for `poll_transmit`.
-    pub fn abort(&mut self, now: Instant) {
-        todo!()
-    }
-    /// The transport below is gone: closed without a packet.
-    pub fn transport_closed(&mut self, now: Instant) {
-        todo!()
-    }
-    /// The selected ICE pair changed: congestion control, RTO and PMTU start anew (RFC 8261 §6.1).
-    pub fn path_changed(&mut self, now: Instant) {
-        todo!()
-    }
-    /// From SDP `a=max-message-size`; None = unlimited.
-    pub fn set_max_send_message_size(&mut self, max: Option<usize>) {
-        todo!()
-    }
-    pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
-        todo!()
-    }
-    pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
-    }
-    /// Appends the next packet; false: nothing to send.
-    pub fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
-        todo!()
-    }
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
-    }
-    pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
-    }
-    /// Streams both ways that may be used, once established.
+
+    /// Streams that may be used, outgoing and incoming, once it is established.
     pub fn negotiated_streams(&self) -> Option<(u16, u16)> {
-        todo!()
+        let tcb = match &self.phase {
+            Phase::Idle | Phase::CookieWait { .. } | Phase::CookieEchoed { .. } | Phase::Ended { .. } => {
+                return None;
+            }
+            Phase::Established { tcb }
+            | Phase::ShutdownPending { tcb }
+            | Phase::ShutdownSent { tcb, .. }
+            | Phase::ShutdownReceived { tcb }
+            | Phase::ShutdownAckSent { tcb, .. } => tcb,
+        };
+        Some((tcb.outgoing_streams, tcb.incoming_streams))
     }
-    /// Queue a whole message.
-    pub fn send(
-        &mut self,
-        now: Instant,
-        stream: StreamId,
-        ppid: Ppid,
-        data: Bytes,
-        ordered: bool,
-        reliability: Reliability,
-    ) -> Result<(), SendError> {
-        todo!()
+
+    /// The transport below is gone: it ends without a packet.
+    pub fn transport_closed(&mut self, now: Instant) {
+        self.end(now, CloseReason::TransportClosed);
+        self.control.clear();
     }
-    /// Queue a part of a message; parts of one message follow each other, the last one has `last`.
-    #[allow(clippy::too_many_arguments)]
-    pub fn send_part(
-        &mut self,
-        now: Instant,
-        stream: StreamId,
-        ppid: Ppid,
-        data: Bytes,
-        last: bool,
-        ordered: bool,
-        reliability: Reliability,
-    ) -> Result<(), SendError> {
-        todo!()
+
+    /// The path below changed, for instance to another ICE pair: congestion control and RTO start anew (RFC 8261 §6.1).
+    pub fn path_changed(&mut self, now: Instant) {
+        self.sender.path_changed(now, self.config.max_packet_size);
+        self.tell_path();
+        self.settle(now);
     }
-    pub fn recv(&mut self, now: Instant, stream: StreamId) -> Option<Message> {
-        todo!()
+
+    /// One packet of the peer. Whatever it is, this returns normally; what it did shows in `poll_event` and `stats`.
+    pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
+        self.counters.packets_received += 1;
+        self.counters.bytes_received += u64::try_from(packet.len()).unwrap_or(u64::MAX);
+        match wire::parse(packet, self.takes_zero_checksum(packet)) {
+            Ok((header, chunks)) => {
+                if tracing::enabled!(tracing::Level::TRACE) {
+                    self.trace_packet("received", packet);
+                }
+                self.handle_chunks(now, &header, chunks);
+            }
+            Err(error) => {
+                self.counters.packets_dropped += 1;
+                debug!(%error, "packet dropped");
+            }
+        }
+        self.settle(now);
     }
-    /// The next piece of the next message, also of one that is not complete yet; window credit returns per part.
-    pub fn recv_part(&mut self, now: Instant, stream: StreamId) -> Option<Part> {
-        todo!()
+
+    /// Fires every timer that is due; harmless if called early.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if let Phase::Ended { .. } = self.phase {
+            return;
+        }
+        self.on_t1(now);
+        self.on_shutdown_timers(now);
+        if let Some(expired) = self.sender.handle_timeout(now)
+            && expired.counts_as_error
+        {
+            self.count_error(now, TimeoutKind::Retransmissions);
+        }
+        self.receiver.handle_timeout(now);
+        self.on_reconfig_timer(now);
+        self.on_heartbeat_timer(now);
+        self.settle(now);
     }
-    /// Reset our outgoing direction once everything queued on these streams is delivered (RFC 6525, RFC 8831 §6.7).
-    pub fn reset_streams(&mut self, now: Instant, streams: &[StreamId]) -> Result<(), ResetError> {
-        todo!()
+
+    /// When to call `handle_timeout` next; none while it is idle for good.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let phase = match &self.phase {
+            Phase::Ended { .. } => return None,
+            Phase::CookieWait { t1, .. } | Phase::CookieEchoed { t1, .. } => t1.deadline(),
+            Phase::ShutdownSent { t2, t5, .. } => earliest(t2.deadline(), t5.deadline()),
+            Phase::ShutdownAckSent { t2, .. } => t2.deadline(),
+            Phase::Idle
+            | Phase::Established { .. }
+            | Phase::ShutdownPending { .. }
+            | Phase::ShutdownReceived { .. } => None,
+        };
+        let halves = earliest(self.sender.poll_timeout(), self.receiver.poll_timeout());
+        let rest = earliest(self.reset.deadline(), self.prober.deadline());
+        earliest(phase, earliest(halves, rest))
     }
-    /// Payload accepted by `send` and not yet in a packet.
-    pub fn buffered_amount(&self, stream: StreamId) -> usize {
-        todo!()
+
+    /// What changed, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if self.events.is_empty() {
+            // Reading and sending move the halves between two inputs.
+            self.collect_events();
+        }
+        self.events.pop_front()
     }
-    pub fn set_buffered_amount_low_threshold(&mut self, stream: StreamId, threshold: usize) {
-        todo!()
-    }
-    /// Accepted, not acknowledged, all streams.
-    pub fn undelivered(&self) -> usize {
-        todo!()
-    }
+
+    /// Counters and gauges.
     pub fn stats(&self) -> Stats {
-        todo!()
+        let sender = self.sender.stats();
+        Stats {
+            packets_sent: self.counters.packets_sent,
+            packets_received: self.counters.packets_received,
+            packets_dropped: self.counters.packets_dropped,
+            bytes_sent: self.counters.bytes_sent,
+            bytes_received: self.counters.bytes_received,
+            retransmissions: sender.retransmissions,
+            fast_retransmits: sender.fast_retransmits,
+            t3_expirations: sender.t3_expirations,
+            cwnd: sender.cwnd,
+            srtt: sender.srtt,
+            rto: sender.rto,
+            peer_rwnd: sender.peer_rwnd,
+            local_rwnd: self.receiver.window(),
+            bytes_in_flight: sender.bytes_in_flight,
+            mtu: self.config.max_packet_size,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// RFC 9653: zero is good for whom it was announced to; not for INIT and COOKIE ECHO, which always have a checksum.
+    fn takes_zero_checksum(&self, packet: &[u8]) -> bool {
+        let active = match self.phase {
+            Phase::Idle | Phase::Ended { .. } => false,
+            Phase::CookieWait { .. }
+            | Phase::CookieEchoed { .. }
+            | Phase::Established { .. }
+            | Phase::ShutdownPending { .. }
+            | Phase::ShutdownSent { .. }
+            | Phase::ShutdownReceived { .. }
+            | Phase::ShutdownAckSent { .. } => true,
+        };
+        let first_chunk = packet.get(Header::LEN);
+        self.config.zero_checksum && active && !matches!(first_chunk, Some(&INIT) | Some(&COOKIE_ECHO))
+    }
+
+    fn handle_chunks(&mut self, now: Instant, header: &Header, chunks: Chunks<'_>) {
+        let mut inbound = Inbound::default();
+        let our_ports = header.destination_port == self.config.local_port
+            && header.source_port == self.config.remote_port;
+        if !our_ports {
+            return self.handle_stranger(now, header, chunks);
+        }
+        if self.local_tag() != Some(header.verification_tag) {
+            return self.handle_exception(now, header, chunks, &mut inbound);
+        }
+        self.handle_own(now, header, chunks, &mut inbound);
+    }
+
+    /// The tag the peer has to use, once it can know one.
+    fn local_tag(&self) -> Option<u32> {
+        match &self.phase {
+            Phase::Idle | Phase::Ended { .. } => None,
+            Phase::CookieWait { .. } => Some(self.local.tag),
+            Phase::CookieEchoed { tcb, .. }
+            | Phase::Established { tcb }
+            | Phase::ShutdownPending { tcb }
+            | Phase::ShutdownSent { tcb, .. }
+            | Phase::ShutdownReceived { tcb }
+            | Phase::ShutdownAckSent { tcb, .. } => Some(tcb.local_tag),
+        }
+    }
+
+    /// A packet with our verification tag.
+    fn handle_own(&mut self, now: Instant, header: &Header, mut chunks: Chunks<'_>, inbound: &mut Inbound) {
+        let mut rest = chunks;
+        if let Some(Ok(Chunk::CookieEcho(echo))) = rest.next() {
+            return self.handle_packet_with_cookie(now, header, echo.cookie, rest, inbound);
+        }
+        let mut control_chunks = 0;
+        for chunk in &mut chunks {
+            match chunk {
+                Ok(chunk) => {
+                    if !matches!(chunk, Chunk::Data(_)) {
+                        control_chunks += 1;
+                    }
+                    if control_chunks > MAX_CONTROL_CHUNKS
+                        || self.on_chunk(now, header, &chunk, inbound) == Flow::Stop
+                    {
+                        break;
+                    }
+                }
+                Err(error) => debug!(%error, "chunk dropped"),
+            }
+        }
+        self.receiver.end_of_packet(now);
+        self.note_packet_in_shutdown(now, inbound);
+    }
+
+    /// COOKIE ECHO comes first in its packet; what follows belongs to the association it makes.
+    fn handle_packet_with_cookie(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        cookie: &[u8],
+        rest: Chunks<'_>,
+        inbound: &mut Inbound,
+    ) {
+        let echoed = self.on_cookie_echo(now, header, cookie, inbound);
+        if echoed == Echoed::Accepted && self.local_tag() == Some(header.verification_tag) {
+            for chunk in rest.flatten().take(MAX_CONTROL_CHUNKS) {
+                if self.on_chunk(now, header, &chunk, inbound) == Flow::Stop {
+                    break;
+                }
+            }
+            self.receiver.end_of_packet(now);
+        }
+    }
+
+    fn on_chunk(&mut self, now: Instant, header: &Header, chunk: &Chunk<'_>, inbound: &mut Inbound) -> Flow {
+        match chunk {
+            Chunk::Data(data) => self.on_data(now, data, inbound),
+            Chunk::Sack(sack) => self.on_sack(now, sack),
+            Chunk::InitAck(init) => self.on_init_ack(now, init),
+            Chunk::Heartbeat(heartbeat) => self.on_heartbeat(now, heartbeat),
+            Chunk::HeartbeatAck(ack) => self.on_heartbeat_ack(now, ack),
+            Chunk::Abort(abort) => {
+                // RFC 9260 §8.5.1 B: with the T bit the tag would have to be the peer's.
+                if !abort.tag_reflected {
+                    self.on_abort(now, abort);
+                }
+                return Flow::Stop;
+            }
+            Chunk::Shutdown(shutdown) => self.on_shutdown(now, shutdown),
+            Chunk::ShutdownAck => self.on_shutdown_ack(now, header),
+            Chunk::ShutdownComplete(complete) => {
+                // RFC 9260 §8.5.1 C.
+                if !complete.tag_reflected {
+                    self.on_shutdown_complete(now);
+                }
+            }
+            Chunk::Error(error) => self.on_error(now, error),
+            Chunk::CookieAck => self.on_cookie_ack(now),
+            Chunk::ReConfig(reconfig) => self.on_reconfig(now, reconfig),
+            // RFC 9260 §5.1: first in its packet, or not at all.
+            Chunk::CookieEcho(_) => return Flow::Stop,
+            // RFC 9260 §8.5.1 A: INIT comes alone and with tag 0.
+            Chunk::Init(_) => {
+                self.drop_packet("INIT with a tag or with other chunks");
+                return Flow::Stop;
+            }
+            Chunk::Pad(_) => {}
+            Chunk::Unknown(unknown) => {
+                if unknown.action().reports() {
+                    self.report_chunk(inbound, unknown);
+                }
+                return if unknown.action().stops() { Flow::Stop } else { Flow::Continue };
+            }
+            // Not announced, so these are as good as unknown (RFC 9260 §3.2): types 64, 192 and 194.
+            Chunk::IData(chunk) => {
+                self.report_chunk(inbound, chunk);
+                return Flow::Stop;
+            }
+            Chunk::ForwardTsn(chunk) => self.report_chunk(inbound, chunk),
+            Chunk::IForwardTsn(chunk) => self.report_chunk(inbound, chunk),
+        }
+        if matches!(self.phase, Phase::Ended { .. }) { Flow::Stop } else { Flow::Continue }
+    }
+
+    /// Once after each input: takes the steps that what changed allows.
+    fn settle(&mut self, now: Instant) {
+        self.advance_reset(now);
+        self.advance_shutdown(now);
+        self.collect_events();
+        #[cfg(test)]
+        self.check_invariants();
+    }
+
+    /// Takes over what the halves have to say, in order.
+    fn collect_events(&mut self) {
+        while let Some(event) = self.receiver.poll_event() {
+            match event {
+                ReceiverEvent::Readable(stream) => self.events.push_back(Event::Readable(stream)),
+                ReceiverEvent::StreamsReset(streams) => {
+                    self.on_incoming_reset();
+                    self.events.push_back(Event::IncomingStreamsReset(streams));
+                }
+            }
+        }
+        while let Some(event) = self.sender.poll_event() {
+            self.events.push_back(match event {
+                SenderEvent::BufferedAmountLow(stream) => Event::BufferedAmountLow(stream),
+                SenderEvent::Writable(stream) => Event::Writable(stream),
+            });
+        }
+    }
+
+    /// The end. What is in the inboxes stays readable.
+    fn end(&mut self, _now: Instant, reason: CloseReason) {
+        if let Phase::Ended { .. } = self.phase {
+            return;
+        }
+        self.collect_events();
+        debug!(?reason, "association ended");
+        self.events.push_back(Event::Closed(reason.clone()));
+        self.change(Phase::Ended { reason }, "ended");
+        self.sender.close();
+        self.reset.clear();
+        self.prober.stop();
+        // An ABORT or SHUTDOWN COMPLETE that was queued for this very end must still leave.
+        self.control.keep_last_words();
+    }
+
+    fn drop_packet(&mut self, why: &'static str) {
+        self.counters.packets_dropped += 1;
+        debug!(why, "packet dropped");
+    }
+
+    /// One line per packet with its chunks; only called if trace is on.
+    fn trace_packet(&self, direction: &'static str, packet: &[u8]) {
+        if let Ok((header, chunks)) = wire::parse(packet, true) {
+            for chunk in chunks {
+                match chunk {
+                    Ok(chunk) => trace!("{direction} {header} {chunk}"),
+                    Err(error) => trace!("{direction} {header} ({error})"),
+                }
+            }
+        }
+    }
+
+    /// What must hold after each input.
+    #[cfg(any(test, feature = "__fuzzing"))]
+    pub(crate) fn check_invariants(&self) {
+        let halves = self.sender.poll_timeout();
+        if self.phase.sends_data() {
+            assert!(
+                self.sender.stats().bytes_in_flight == 0 || halves.is_some(),
+                "DATA in flight and no timer armed"
+            );
+            assert!(self.reset.is_armed(), "a reset in flight and no timer armed");
+        }
+        match &self.phase {
+            Phase::CookieWait { t1, .. } | Phase::CookieEchoed { t1, .. } => assert!(t1.is_running()),
+            Phase::ShutdownSent { t2, t5, .. } => assert!(t2.is_running() && t5.is_running()),
+            Phase::ShutdownAckSent { t2, .. } => assert!(t2.is_running()),
+            Phase::Ended { .. } => assert_eq!(self.poll_timeout(), None),
+            Phase::Idle
+            | Phase::Established { .. }
+            | Phase::ShutdownPending { .. }
+            | Phase::ShutdownReceived { .. } => {}
+        }
     }
 }
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Chunks other than DATA that are looked at in one packet.
+const MAX_CONTROL_CHUNKS: usize = 256;
+/// Answers a second to packets out of the blue.
+const MAX_STRANGER_ANSWERS: u32 = 10;
+/// HEARTBEATs answered a second.
+const MAX_HEARTBEAT_ANSWERS: u32 = 20;
+/// RFC 9260 §3.2.
+const INIT: u8 = 1;
+const COOKIE_ECHO: u8 = 10;

@@ -1,272 +1,193 @@
-//! Data channels on an association (RFC 8831, RFC 8832). skeleton of the public face
-#[allow(dead_code, reason = "the channels are written at the same time")]
-pub(crate) mod message;
+//! Data channels on an association (RFC 8831, RFC 8832).
 
-use crate::Reliability;
-use crate::{Association, CloseReason, Config};
-use bytes::{Bytes, BytesMut};
+mod channel;
+mod close;
+mod entry;
+mod incoming;
+mod message;
+mod opening;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use channel::Channel;
+pub use types::{
+    ChannelCloseReason, ChannelEvent, ChannelId, ChannelInit, ChannelSendError, ChannelState, ChannelStats,
+    MessageKind, OpenError, ReceivedMessage, Role,
+};
+
+use crate::{Association, Config, Event, StreamId};
+use bytes::BytesMut;
+use entry::Entry;
+use incoming::Early;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
+use streams::Streams;
 
-/// Names a channel for the life of its `Channels`; never reused (stream ids are).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChannelId(pub(crate) u64);
-
-/// DTLS role, which decides the parity of stream ids (RFC 8832 §6): client even, server odd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Role {
-    Client,
-    Server,
-}
-
-/// Text or binary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum MessageKind {
-    Text,
-    Binary,
-}
-
-/// RTCDataChannelState
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum ChannelState {
-    Connecting,
-    Open,
-    Closing,
-    Closed,
-}
-
-/// What a channel is made with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct ChannelInit {
-    pub label: String,
-    pub protocol: String,
-    pub ordered: bool,
-    pub reliability: Reliability,
-    /// RFC 8831 §6.4: 128, 256, 512, 1024; default 256
-    pub priority: u16,
-    /// Agreed out of band with this stream id: no DCEP
-    pub negotiated: Option<u16>,
-}
-
-/// Why a channel ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum ChannelCloseReason {
-    LocalClose,
-    LocalAbort,
-    RemoteClose,
-    /// e.g. bad DCEP message, unknown PPID, message over the limit
-    RemoteViolation(&'static str),
-    /// no stream id left, or the id is beyond the negotiated streams
-    NoStream,
-    AssociationRestarted,
-    AssociationClosed(CloseReason),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum OpenError {
-    #[error("label of {len} bytes is over the limit of {max}")]
-    LabelTooLong { len: usize, max: usize },
-    #[error("protocol of {len} bytes is over the limit of {max}")]
-    ProtocolTooLong { len: usize, max: usize },
-    #[error("stream id {0} is already in use")]
-    IdInUse(u16),
-    #[error("stream id {0} is not usable")]
-    InvalidId(u16),
-    #[error("no stream id is free")]
-    NoIdLeft,
-    #[error("the association is closed")]
-    Closed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum ChannelSendError {
-    #[error("the channel is not open")]
-    NotOpen,
-    #[error("message of {len} bytes is larger than the {max} the peer accepts")]
-    TooLarge { len: usize, max: usize },
-    #[error("send buffer is full: {len} bytes over the limit of {max}")]
-    BufferFull { len: usize, max: usize },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum ChannelEvent {
-    /// Association up / restarted / ended (before the channels' events)
-    Established,
-    Restarted,
-    AssociationClosed(CloseReason),
-    /// The peer opened a channel; it is Open
-    Incoming(ChannelId),
-    Open(ChannelId),
-    Readable(ChannelId),
-    Writable(ChannelId),
-    BufferedAmountLow(ChannelId),
-    /// The peer began to close
-    Closing(ChannelId),
-    Closed(ChannelId, ChannelCloseReason),
-}
-
-/// A whole message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct ReceivedMessage {
-    pub kind: MessageKind,
-    pub data: Bytes,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub struct ChannelStats {
-    pub messages_sent: u64,
-    pub bytes_sent: u64,
-    pub messages_received: u64,
-    pub bytes_received: u64,
-}
-
-/// Owns the association. Same verbs as it: `handle_packet` … `poll_event`.
+/// The data channels of an association, which it owns.
+///
+/// The verbs are those of [`Association`]: after each call the owner drains [`poll_transmit`](Self::poll_transmit), then
+/// [`poll_event`](Self::poll_event), then reads [`poll_timeout`](Self::poll_timeout). Channels may be opened before
+/// there is an association; they open when it is up.
 #[derive(Debug)]
-pub struct Channels {}
+pub struct Channels {
+    association: Association,
+    role: Option<Role>,
+    entries: BTreeMap<ChannelId, Entry>,
+    next_id: u64,
+    streams: Streams,
+    /// What came on streams that have no channel.
+    early: BTreeMap<StreamId, Early>,
+    /// When to stop waiting for the peer's reset.
+    close_deadlines: BTreeSet<(Instant, ChannelId)>,
+    incoming: incoming::Usage,
+    events: VecDeque<ChannelEvent>,
+    established: bool,
+}
 
-#[allow(unused_variables, missing_docs, clippy::todo)]
 impl Channels {
+    /// Channels without an association yet. See [`Association::new`] for `seed`.
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
-        todo!()
+        Self {
+            association: Association::new(config, seed, now),
+            role: None,
+            entries: BTreeMap::new(),
+            next_id: 0,
+            streams: Streams::default(),
+            early: BTreeMap::new(),
+            close_deadlines: BTreeSet::new(),
+            incoming: incoming::Usage::new(now),
+            events: VecDeque::new(),
+            established: false,
+        }
     }
+
+    /// The association, to look at.
     pub fn association(&self) -> &Association {
-        todo!()
+        &self.association
     }
-    /// The DTLS role is known: channels that wait for an id get one.
-    pub fn set_role(&mut self, now: Instant, role: Role) {
-        todo!()
-    }
+
+    /// See [`Association::connect`].
     pub fn connect(&mut self, now: Instant) {
-        todo!()
+        self.association.connect(now);
+        self.settle(now);
     }
+
+    /// Ends the association once everything that was accepted is delivered; see [`Association::shutdown`].
+    ///
+    /// Channels stay readable and are closed when it has ended.
     pub fn shutdown(&mut self, now: Instant) {
-        todo!()
+        self.association.shutdown(now);
+        self.settle(now);
     }
+
+    /// Ends the association with an ABORT; see [`Association::abort`].
     pub fn abort(&mut self, now: Instant) {
-        todo!()
+        self.association.abort(now);
+        self.settle(now);
     }
+
+    /// See [`Association::transport_closed`].
     pub fn transport_closed(&mut self, now: Instant) {
-        todo!()
+        self.association.transport_closed(now);
+        self.settle(now);
     }
+
+    /// See [`Association::path_changed`].
     pub fn path_changed(&mut self, now: Instant) {
-        todo!()
+        self.association.path_changed(now);
+        self.settle(now);
     }
+
+    /// See [`Association::set_max_send_message_size`].
     pub fn set_max_send_message_size(&mut self, max: Option<usize>) {
-        todo!()
+        self.association.set_max_send_message_size(max);
     }
+
+    /// See [`Association::handle_packet`].
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
-        todo!()
+        self.association.handle_packet(now, packet);
+        self.settle(now);
     }
+
+    /// See [`Association::handle_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
+        self.association.handle_timeout(now);
+        self.on_close_deadlines(now);
+        self.on_early_deadlines(now);
+        self.settle(now);
     }
+
+    /// See [`Association::poll_transmit`].
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
-        todo!()
+        self.association.poll_transmit(now, buffer)
     }
+
+    /// See [`Association::poll_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        let close = self.close_deadlines.first().map(|(deadline, _)| *deadline);
+        let early = self.early.values().map(|early| early.deadline).min();
+        [self.association.poll_timeout(), close, early].into_iter().flatten().min()
     }
+
+    /// What changed, in order.
     pub fn poll_event(&mut self) -> Option<ChannelEvent> {
-        todo!()
+        self.events.pop_front()
     }
-    pub fn open(&mut self, now: Instant, init: ChannelInit) -> Result<ChannelId, OpenError> {
-        todo!()
-    }
+
+    /// A channel, to work with; none if there is none of this id, or it was forgotten.
     pub fn channel(&mut self, id: ChannelId) -> Option<Channel<'_>> {
-        todo!()
+        self.entries.contains_key(&id).then_some(Channel { channels: self, id })
     }
+
+    /// The channels there are, closed ones too until they are forgotten.
     pub fn ids(&self) -> impl Iterator<Item = ChannelId> + '_ {
-        std::iter::empty()
+        self.entries.keys().copied()
     }
-    /// Closed channels are forgotten by this, once their inbox is not wanted any more.
+
+    /// Forgets a closed channel and what could still be read on it. Does nothing to one that is not closed.
     pub fn forget(&mut self, id: ChannelId) {
-        todo!()
+        if self.entries.get(&id).is_some_and(Entry::is_closed) {
+            self.discard_unread(id);
+            self.entries.remove(&id);
+        }
     }
-}
 
-/// One channel, borrowed.
-#[derive(Debug)]
-pub struct Channel<'a> {
-    pub(crate) channels: &'a mut Channels,
-    pub(crate) id: ChannelId,
-}
+    /// Once after each input: turns what the association says into what it means for channels.
+    fn settle(&mut self, now: Instant) {
+        while let Some(event) = self.association.poll_event() {
+            match event {
+                Event::Established => self.on_established(now),
+                Event::Restarted => self.on_restarted(now),
+                Event::Readable(stream) => self.on_readable(now, stream),
+                Event::BufferedAmountLow(stream) => {
+                    if let Some(id) = self.streams.channel(stream) {
+                        self.events.push_back(ChannelEvent::BufferedAmountLow(id));
+                    }
+                }
+                Event::Writable(stream) => {
+                    if let Some(id) = self.streams.channel(stream) {
+                        self.events.push_back(ChannelEvent::Writable(id));
+                    }
+                }
+                Event::IncomingStreamsReset(streams) => self.on_incoming_reset(now, streams),
+                Event::OutgoingStreamsReset { streams, accepted } => {
+                    self.on_outgoing_reset(now, &streams, accepted);
+                }
+                Event::MessageTooLarge(stream) => self.on_too_large(now, stream),
+                Event::Closed(reason) => self.on_association_closed(&reason),
+            }
+        }
+    }
 
-#[allow(unused_variables, missing_docs, clippy::todo)]
-impl Channel<'_> {
-    pub fn id(&self) -> ChannelId {
-        self.id
+    fn entry(&self, id: ChannelId) -> Option<&Entry> {
+        self.entries.get(&id)
     }
-    pub fn stream_id(&self) -> Option<u16> {
-        todo!()
-    }
-    pub fn init(&self) -> &ChannelInit {
-        todo!()
-    }
-    pub fn state(&self) -> ChannelState {
-        todo!()
-    }
-    pub fn close_reason(&self) -> Option<&ChannelCloseReason> {
-        todo!()
-    }
-    /// One call = one message (empty ones become PPID 56/57). Connecting: NotOpen.
-    pub fn send(&mut self, now: Instant, kind: MessageKind, data: Bytes) -> Result<(), ChannelSendError> {
-        todo!()
-    }
-    pub fn send_part(
-        &mut self,
-        now: Instant,
-        kind: MessageKind,
-        data: Bytes,
-        last: bool,
-    ) -> Result<(), ChannelSendError> {
-        todo!()
-    }
-    pub fn recv(&mut self, now: Instant) -> Option<ReceivedMessage> {
-        todo!()
-    }
-    /// (kind, bytes, last)
-    pub fn recv_part(&mut self, now: Instant) -> Option<(MessageKind, Bytes, bool)> {
-        todo!()
-    }
-    pub fn is_readable(&self) -> bool {
-        todo!()
-    }
-    pub fn buffered_amount(&self) -> usize {
-        todo!()
-    }
-    pub fn buffered_amount_low_threshold(&self) -> usize {
-        todo!()
-    }
-    pub fn set_buffered_amount_low_threshold(&mut self, threshold: usize) {
-        todo!()
-    }
-    /// Below the high-water mark (1 MiB per channel)?
-    pub fn is_writable(&self) -> bool {
-        todo!()
-    }
-    /// Lossless: what was accepted is delivered, then both directions are reset.
-    pub fn close(&mut self, now: Instant) {
-        todo!()
-    }
-    /// Drops what is queued, then resets.
-    pub fn abort(&mut self, now: Instant) {
-        todo!()
-    }
-    pub fn stats(&self) -> ChannelStats {
-        todo!()
+
+    /// The stream whose inbox is the channel's. None before it has one, and once the stream may be another's.
+    fn attached(&self, id: ChannelId) -> Option<StreamId> {
+        let stream = self.entry(id)?.stream?;
+        (self.streams.channel(stream) == Some(id)).then_some(stream)
     }
 }

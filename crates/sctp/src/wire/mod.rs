@@ -72,7 +72,7 @@ pub(crate) use reconfig::{ReConfig, ReconfigParameter, ReconfigParameters, Recon
 pub(crate) use sack::{GapBlock, Sack};
 pub(crate) use shutdown::{Shutdown, ShutdownAck, ShutdownComplete};
 pub(crate) use text::Escaped;
-pub(crate) use tlv::{TlvList, Unknown};
+pub(crate) use tlv::{Tlv, TlvList, Unknown};
 
 /// `length` and the padding that follows it (RFC 9260 §3.2: a multiple of 4 bytes).
 fn padded(length: usize) -> usize {

@@ -1,0 +1,181 @@
+//! What is to be sent beside DATA and SACK: a short queue of what, not of bytes.
+
+use super::errors::Fault;
+use super::handshake::LocalInit;
+use crate::wire::ReconfigResult;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// One thing to be sent. Bytes are made of it when a packet can go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    // In a packet of their own:
+    Init,
+    InitAck(Box<InitAck>),
+    /// `reflected` sets the T bit: `tag` is the one that came (RFC 9260 §8.5.1).
+    Abort {
+        tag: u32,
+        reflected: bool,
+        fault: Option<Fault>,
+    },
+    ShutdownComplete {
+        tag: u32,
+        reflected: bool,
+    },
+    /// An ERROR for a cookie whose association may not be ours.
+    StaleCookie {
+        tag: u32,
+        /// Microseconds.
+        staleness: u32,
+    },
+    // In a packet with others, if they fit:
+    CookieEcho,
+    CookieAck,
+    Heartbeat {
+        nonce: u64,
+    },
+    HeartbeatAck(Bytes),
+    Error(Fault),
+    /// The request in flight.
+    ReconfigRequest,
+    ReconfigResponse {
+        number: u32,
+        result: ReconfigResult,
+    },
+    Shutdown,
+    ShutdownAck,
+}
+
+/// What an INIT ACK says beside our constant parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct InitAck {
+    /// Initiate Tag of the INIT.
+    pub(super) peer_tag: u32,
+    pub(super) local: LocalInit,
+    /// RFC 9260 §5.1.1: not more than the peer takes.
+    pub(super) outgoing_streams: u16,
+    pub(super) cookie: Bytes,
+    /// Parameters of the INIT that are to be reported, whole.
+    pub(super) unrecognized: Vec<Bytes>,
+}
+
+/// What is to be sent, in this order.
+#[derive(Debug, Default)]
+pub(super) struct ControlQueue {
+    queue: VecDeque<Control>,
+}
+
+impl Control {
+    /// Whether nothing else may be in its packet (RFC 9260 §6.10, §3.3.7, §8.4).
+    pub(super) fn stands_alone(&self) -> bool {
+        match self {
+            Self::Init
+            | Self::InitAck(_)
+            | Self::Abort { .. }
+            | Self::ShutdownComplete { .. }
+            | Self::StaleCookie { .. } => true,
+            Self::CookieEcho
+            | Self::CookieAck
+            | Self::Heartbeat { .. }
+            | Self::HeartbeatAck(_)
+            | Self::Error(_)
+            | Self::ReconfigRequest
+            | Self::ReconfigResponse { .. }
+            | Self::Shutdown
+            | Self::ShutdownAck => false,
+        }
+    }
+
+    /// Whether the peer can make us queue it without end; of what is ours there is one at most.
+    fn is_answer(&self) -> bool {
+        match self {
+            Self::InitAck(_)
+            | Self::Abort { .. }
+            | Self::ShutdownComplete { .. }
+            | Self::StaleCookie { .. }
+            | Self::HeartbeatAck(_)
+            | Self::Error(_)
+            | Self::ReconfigResponse { .. } => true,
+            Self::Init
+            | Self::CookieEcho
+            | Self::CookieAck
+            | Self::Heartbeat { .. }
+            | Self::ReconfigRequest
+            | Self::Shutdown
+            | Self::ShutdownAck => false,
+        }
+    }
+}
+
+impl ControlQueue {
+    /// Appends it, unless it is there already or the peer asked for too much at a time.
+    pub(super) fn push(&mut self, control: Control) {
+        if self.has_room_for(&control) {
+            self.queue.push_back(control);
+        }
+    }
+
+    /// RFC 9260 §5.1: COOKIE ECHO and COOKIE ACK are the first chunks of their packets.
+    pub(super) fn push_first(&mut self, control: Control) {
+        if self.has_room_for(&control) {
+            self.queue.push_front(control);
+        }
+    }
+
+    fn has_room_for(&self, control: &Control) -> bool {
+        let full = control.is_answer() && self.queue.len() >= MAX_QUEUED;
+        !full && !self.queue.contains(control)
+    }
+
+    pub(super) fn front(&self) -> Option<&Control> {
+        self.queue.front()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Control> {
+        self.queue.pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Forgets what our side of the handshake still had to say.
+    pub(super) fn forget_handshake(&mut self) {
+        self.queue.retain(|control| !matches!(control, Control::Init | Control::CookieEcho));
+    }
+
+    /// The association is over: keeps only the packets that tell so.
+    pub(super) fn keep_last_words(&mut self) {
+        self.queue.retain(|control| {
+            matches!(
+                control,
+                Control::Abort { .. } | Control::ShutdownComplete { .. } | Control::StaleCookie { .. }
+            )
+        });
+    }
+
+    /// Forgets everything: what was to be said has lost its meaning.
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+    }
+}
+
+/// Answers that wait at a time. More than one receive batch of well-behaved packets asks for.
+const MAX_QUEUED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_bounded_and_what_is_ours_is_kept() {
+        let mut queue = ControlQueue::default();
+        for n in 0..1000_u32 {
+            queue.push(Control::Abort { tag: n, reflected: true, fault: None });
+        }
+        queue.push(Control::Shutdown);
+        queue.push(Control::Shutdown);
+        assert_eq!(queue.queue.len(), MAX_QUEUED + 1);
+        assert_eq!(queue.queue.back(), Some(&Control::Shutdown));
+    }
+}

@@ -1,0 +1,170 @@
+//! Messages in and out: what the owner calls, and DATA and SACK of the peer.
+
+use super::errors::Fault;
+use super::state::Phase;
+use super::{Association, CloseReason, Inbound, SendError};
+use crate::number::{Ppid, StreamId};
+use crate::recv::{DataOutcome, Message, Part};
+use crate::send::{Acked, Reliability, SackOutcome};
+use crate::wire::{Data, Sack};
+use bytes::Bytes;
+use std::time::Instant;
+use tracing::trace;
+
+impl Association {
+    /// Queues a whole message. Before the association is up too: it is sent then.
+    ///
+    /// # Errors
+    /// Nothing of a message that was refused is queued; see [`SendError`].
+    pub fn send(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        ppid: Ppid,
+        data: Bytes,
+        ordered: bool,
+        reliability: Reliability,
+    ) -> Result<(), SendError> {
+        self.send_part(now, stream, ppid, data, true, ordered, reliability)
+    }
+
+    /// Queues a part of a message. The parts of one message follow each other on their stream; the last one has `last`.
+    /// `ppid`, `ordered` and `reliability` are those of the first part.
+    ///
+    /// # Errors
+    /// Nothing of a part that was refused is queued; see [`SendError`].
+    #[expect(clippy::too_many_arguments, reason = "each is a field of the message")]
+    pub fn send_part(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        ppid: Ppid,
+        data: Bytes,
+        last: bool,
+        ordered: bool,
+        reliability: Reliability,
+    ) -> Result<(), SendError> {
+        match self.phase {
+            Phase::Idle
+            | Phase::CookieWait { .. }
+            | Phase::CookieEchoed { .. }
+            | Phase::Established { .. } => {}
+            // RFC 9260 §9.2: "An endpoint SHOULD reject any new data request from its upper layer".
+            Phase::ShutdownPending { .. }
+            | Phase::ShutdownSent { .. }
+            | Phase::ShutdownReceived { .. }
+            | Phase::ShutdownAckSent { .. }
+            | Phase::Ended { .. } => return Err(SendError::Closed),
+        }
+        if self.reset.concerns(stream) {
+            return Err(SendError::Resetting(stream));
+        }
+        self.sender.send_part(now, stream, ppid, data, last, ordered, reliability)
+    }
+
+    /// The next whole message of a stream, in the order of delivery. Still works when the association has ended.
+    pub fn recv(&mut self, _now: Instant, stream: StreamId) -> Option<Message> {
+        self.receiver.recv(stream)
+    }
+
+    /// The next piece of the next message, also of one that is not complete yet; window credit returns per part.
+    pub fn recv_part(&mut self, _now: Instant, stream: StreamId) -> Option<Part> {
+        self.receiver.recv_part(stream)
+    }
+
+    /// Payload accepted by `send` and not yet in a packet.
+    pub fn buffered_amount(&self, stream: StreamId) -> usize {
+        self.sender.buffered_amount(stream)
+    }
+
+    /// Sets the amount at which [`Event::BufferedAmountLow`](crate::Event::BufferedAmountLow) comes; 0 at first.
+    pub fn set_buffered_amount_low_threshold(&mut self, stream: StreamId, threshold: usize) {
+        self.sender.set_buffered_amount_low_threshold(stream, threshold);
+    }
+
+    /// Payload accepted and not acknowledged, all streams. Keeps its last value when the association has ended: what
+    /// was lost then.
+    pub fn undelivered(&self) -> usize {
+        self.sender.undelivered()
+    }
+
+    /// Largest message the peer takes, from its SDP `a=max-message-size`; `None` is no limit.
+    pub fn set_max_send_message_size(&mut self, max: Option<usize>) {
+        self.sender.set_max_message_size(max);
+    }
+
+    /// Drops what is queued on a stream and has not begun to be sent.
+    pub(crate) fn drop_queued(&mut self, now: Instant, stream: StreamId) {
+        self.sender.drop_queued(now, stream);
+    }
+
+    /// Queues a message of the channel protocol, which the peer's limit is not for.
+    pub(crate) fn send_unlimited(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        ppid: Ppid,
+        data: Bytes,
+    ) -> Result<(), SendError> {
+        self.send(now, stream, ppid, data, true, Reliability::Reliable)
+    }
+
+    /// Drops what can be read on a stream.
+    pub(crate) fn discard_unread(&mut self, stream: StreamId) {
+        while self.receiver.recv_part(stream).is_some() {}
+    }
+
+    pub(crate) fn is_readable(&self, stream: StreamId) -> bool {
+        self.receiver.is_readable(stream)
+    }
+
+    pub(crate) fn next_ppid(&self, stream: StreamId) -> Option<Ppid> {
+        self.receiver.next_ppid(stream)
+    }
+
+    pub(super) fn on_data(&mut self, now: Instant, data: &Data<'_>, inbound: &mut Inbound) {
+        if !self.phase.takes_data() {
+            return;
+        }
+        inbound.has_data = true;
+        match self.receiver.handle_data(data) {
+            DataOutcome::Accepted | DataOutcome::Duplicate => {}
+            DataOutcome::Dropped(reason) => trace!(tsn = data.tsn.0, ?reason, "DATA dropped"),
+            // RFC 9260 §6.5: acknowledged, and reported.
+            DataOutcome::InvalidStream => self.report(inbound, Fault::InvalidStream(data.stream)),
+            DataOutcome::NoUserData => {
+                let what = "DATA without user data";
+                self.abort_with(now, Fault::NoUserData(data.tsn), CloseReason::RemoteViolation(what));
+            }
+            DataOutcome::Violation(what) => self.violation(now, what),
+            DataOutcome::TooLarge(stream) => self.events.push_back(super::Event::MessageTooLarge(stream)),
+        }
+    }
+
+    pub(super) fn on_sack(&mut self, now: Instant, sack: &Sack<'_>) {
+        // RFC 9260 §6: processed in ESTABLISHED, SHUTDOWN-PENDING and SHUTDOWN-RECEIVED.
+        if !self.phase.sends_data() {
+            return;
+        }
+        match self.sender.handle_sack(now, sack) {
+            SackOutcome::Processed(acked) => self.note_acked(&acked),
+            SackOutcome::Stale => {}
+            SackOutcome::Invalid => self.drop_packet("SACK of what was never sent"),
+        }
+    }
+
+    pub(super) fn note_acked(&mut self, acked: &Acked) {
+        // RFC 9260 §8.1: the counter "MUST be reset each time a DATA chunk sent to that peer endpoint is acknowledged".
+        if acked.newly_acked_bytes > 0 {
+            self.errors = 0;
+        }
+        if acked.rtt.is_some() {
+            self.tell_path();
+        }
+    }
+
+    /// The receiving half cuts its delays to the round trip.
+    pub(super) fn tell_path(&mut self) {
+        self.receiver.set_path(self.sender.rto(), self.sender.stats().srtt);
+    }
+}

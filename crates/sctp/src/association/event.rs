@@ -1,0 +1,107 @@
+//! What the association tells its owner.
+
+use crate::StreamId;
+use bytes::Bytes;
+
+/// The state of an association (RFC 9260 §4) as the outside sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not started, or ended.
+    Closed,
+    /// INIT was sent.
+    CookieWait,
+    /// COOKIE ECHO was sent.
+    CookieEchoed,
+    /// Messages flow.
+    Established,
+    /// A shutdown was asked for here; what was accepted is still being delivered.
+    ShutdownPending,
+    /// SHUTDOWN was sent.
+    ShutdownSent,
+    /// The peer sent SHUTDOWN; what was accepted here is still being delivered.
+    ShutdownReceived,
+    /// SHUTDOWN ACK was sent.
+    ShutdownAckSent,
+}
+
+/// What the peer did not answer in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimeoutKind {
+    /// INIT (T1-init, Max.Init.Retransmits).
+    Init,
+    /// COOKIE ECHO (T1-cookie, Max.Init.Retransmits).
+    CookieEcho,
+    /// DATA or RE-CONFIG (Association.Max.Retrans).
+    Retransmissions,
+    /// HEARTBEAT (Association.Max.Retrans).
+    Heartbeat,
+    /// SHUTDOWN or SHUTDOWN ACK (T2-shutdown), or the shutdown as a whole (T5-shutdown-guard).
+    Shutdown,
+}
+
+/// Why an association ended. Arrives once as an event, is remembered, answers every later call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// [`Association::abort`](crate::Association::abort).
+    LocalAbort,
+    /// [`Association::shutdown`](crate::Association::shutdown), completed.
+    LocalShutdown,
+    /// The peer shut down, and everything accepted here was delivered.
+    RemoteShutdown,
+    /// The peer sent ABORT.
+    RemoteAbort {
+        /// The first cause code (RFC 9260 §3.3.10), if it gave any.
+        cause: Option<u16>,
+        /// What the cause says, at most 256 bytes, not checked for being text.
+        message: Bytes,
+    },
+    /// The peer broke the protocol; it was told by an ABORT.
+    RemoteViolation(&'static str),
+    /// The peer did not answer.
+    Timeout(TimeoutKind),
+    /// The transport below is gone.
+    TransportClosed,
+}
+
+/// What changed. Events never carry payload: messages wait in the association until `recv`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The association is up. Once.
+    Established,
+    /// The peer restarted (RFC 9260 §5.2.4 A): all streams are as new, what was not delivered is lost.
+    Restarted,
+    /// Something became readable on a stream that had nothing to read.
+    Readable(StreamId),
+    /// The buffered amount fell to the low threshold or below it.
+    BufferedAmountLow(StreamId),
+    /// The buffered amount fell below the high-water mark after `send` met it.
+    Writable(StreamId),
+    /// The peer reset its outgoing direction of these streams. What it sent before is in the inbox already.
+    IncomingStreamsReset(Vec<StreamId>),
+    /// Our reset of the outgoing direction was answered.
+    OutgoingStreamsReset {
+        /// The streams asked for.
+        streams: Vec<StreamId>,
+        /// Done, or refused by the peer.
+        accepted: bool,
+    },
+    /// A message on this stream is larger than what we accept; nothing of it is delivered. Once per message.
+    MessageTooLarge(StreamId),
+    /// The association ended. Once, and the last event.
+    Closed(CloseReason),
+}
+
+/// Why streams could not be reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResetError {
+    /// There is no association, or it is shutting down.
+    #[error("the association is closed or shutting down")]
+    Closed,
+    /// The peer did not list RE-CONFIG (RFC 6525 §5.1.1).
+    #[error("the peer does not support stream reconfiguration")]
+    Unsupported,
+}

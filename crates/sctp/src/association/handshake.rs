@@ -1,0 +1,503 @@
+//! Setting the association up (RFC 9260 §5): INIT, INIT ACK, COOKIE ECHO, COOKIE ACK, and all their collisions.
+//!
+//! Both sides of a WebRTC association send INIT (RFC 8841 §9.3), so simultaneous open is the ordinary case.
+
+use super::control::{Control, InitAck};
+use super::cookie::{Capabilities, Cookie, TieTags};
+use super::errors::Fault;
+use super::state::{Phase, Tcb};
+use super::{Association, CloseReason, Event, Inbound, TimeoutKind};
+use crate::number::Tsn;
+use crate::timer::Timer;
+use crate::wire::{Header, Init, Parameter, Parameters, Unknown};
+use bytes::{BufMut, Bytes, BytesMut};
+use rand::Rng;
+use std::time::Instant;
+
+/// What our INIT or INIT ACK says about us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LocalInit {
+    pub(super) tag: u32,
+    pub(super) tsn: Tsn,
+}
+
+impl LocalInit {
+    pub(super) fn random(rng: &mut impl Rng) -> Self {
+        // RFC 9260 §5.3.1: "Initiate Tag values SHOULD be selected from the range of 1 to 2^32 - 1."
+        Self { tag: nonzero(rng), tsn: Tsn(rng.next_u32()) }
+    }
+}
+
+/// What the peer's parameters say.
+#[derive(Debug, Default)]
+struct Offer<'a> {
+    capabilities: Capabilities,
+    cookie: Option<&'a [u8]>,
+    host_name: bool,
+    /// To be reported (RFC 9260 §3.2.1), whole, at most [`MAX_REPORTED`] bytes.
+    unrecognized: Vec<Bytes>,
+}
+
+/// What became of a COOKIE ECHO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Echoed {
+    /// The chunks behind it count.
+    Accepted,
+    /// The whole packet does not.
+    Discarded,
+}
+
+impl Association {
+    /// Active open; both sides do it (RFC 8841 §9.3).
+    ///
+    /// Does nothing once the association was started.
+    pub fn connect(&mut self, now: Instant) {
+        if let Phase::Idle = self.phase {
+            self.send_init(now, false, "connect");
+        }
+        self.settle(now);
+    }
+
+    /// Enters COOKIE-WAIT (RFC 9260 §5.1 A).
+    fn send_init(&mut self, now: Instant, again: bool, why: &'static str) {
+        let t1 = self.start_t1(now);
+        self.change(Phase::CookieWait { t1, again }, why);
+        self.control.push(Control::Init);
+    }
+
+    fn start_t1(&self, now: Instant) -> Timer {
+        let mut t1 = Timer::exponential(self.config.rto_initial, self.config.rto_max)
+            .max_restarts(self.config.max_init_retransmits);
+        t1.start(now);
+        t1
+    }
+
+    /// T1-init and T1-cookie (RFC 9260 §4 (2), (3), §5.1.6).
+    pub(super) fn on_t1(&mut self, now: Instant) {
+        let (t1, control, kind) = match &mut self.phase {
+            Phase::CookieWait { t1, .. } => (t1, Control::Init, TimeoutKind::Init),
+            Phase::CookieEchoed { t1, .. } => (t1, Control::CookieEcho, TimeoutKind::CookieEcho),
+            Phase::Idle
+            | Phase::Established { .. }
+            | Phase::ShutdownPending { .. }
+            | Phase::ShutdownSent { .. }
+            | Phase::ShutdownReceived { .. }
+            | Phase::ShutdownAckSent { .. }
+            | Phase::Ended { .. } => return,
+        };
+        if !t1.expire(now) {
+            return;
+        }
+        if t1.is_running() {
+            self.control.push_first(control);
+        } else {
+            self.end(now, CloseReason::Timeout(kind));
+        }
+    }
+
+    /// An INIT that is alone in its packet, with verification tag 0.
+    pub(super) fn on_init(&mut self, now: Instant, init: &Init<'_>) {
+        // RFC 9260 §3.3.2: a packet with an Initiate Tag of 0 is to be silently discarded.
+        if init.initiate_tag == 0 {
+            return self.drop_packet("INIT with tag 0");
+        }
+        let refuse = |fault| Control::Abort { tag: init.initiate_tag, reflected: false, fault: Some(fault) };
+        // RFC 9260 §3.3.2: "MUST discard the packet, SHOULD send a packet in response containing an ABORT chunk and
+        // using the Initiate Tag as the Verification Tag, and MUST NOT change the state of any existing association."
+        if init.a_rwnd < MIN_WINDOW || init.outbound_streams == 0 || init.inbound_streams == 0 {
+            return self.answer_stranger(now, refuse(Fault::InvalidMandatoryParameter));
+        }
+        let Some(offer) = self.read_offer(&init.parameters) else {
+            return self.drop_packet("INIT with a malformed parameter");
+        };
+        if offer.host_name {
+            // RFC 9260 §5.1.2 B: over DTLS there is nothing to resolve.
+            return self.answer_stranger(now, refuse(Fault::UnresolvableAddress));
+        }
+        let (local, tie_tags) = match &self.phase {
+            // RFC 9260 §5.2.1: "using the same parameters it sent in its original INIT chunk". In the idle state they
+            // are those of the INIT that `connect` would send: nothing is stored for the answer, and a collision with
+            // `connect` costs no round trip.
+            Phase::Idle | Phase::CookieWait { .. } => (self.local, TieTags::default()),
+            Phase::CookieEchoed { tcb, .. } => (self.local, tcb.tie_tags),
+            // RFC 9260 §5.2.2: "the INIT ACK chunk MUST contain a new Initiate Tag".
+            Phase::Established { tcb }
+            | Phase::ShutdownPending { tcb }
+            | Phase::ShutdownSent { tcb, .. }
+            | Phase::ShutdownReceived { tcb } => {
+                let ties = tcb.tie_tags;
+                (LocalInit::random(&mut self.rng), ties)
+            }
+            // RFC 9260 §9.2: "it SHOULD discard the INIT chunk and retransmit the SHUTDOWN ACK chunk."
+            Phase::ShutdownAckSent { .. } => return self.control.push(Control::ShutdownAck),
+            Phase::Ended { .. } => {
+                let abort = Control::Abort { tag: init.initiate_tag, reflected: false, fault: None };
+                return self.answer_stranger(now, abort);
+            }
+        };
+        let tcb = self.agree(init, local, offer.capabilities, tie_tags);
+        let cookie = self.seal_cookie(now, &tcb);
+        self.control.push(Control::InitAck(Box::new(InitAck {
+            peer_tag: init.initiate_tag,
+            local,
+            outgoing_streams: tcb.outgoing_streams,
+            cookie,
+            unrecognized: offer.unrecognized,
+        })));
+    }
+
+    /// The verification tag is ours.
+    pub(super) fn on_init_ack(&mut self, now: Instant, init: &Init<'_>) {
+        // RFC 9260 §5.2.3: outside of COOKIE-WAIT it is old or a duplicate.
+        let Phase::CookieWait { again, .. } = self.phase else { return };
+        let Some(offer) = self.read_offer(&init.parameters) else {
+            return self.drop_packet("INIT ACK with a malformed parameter");
+        };
+        // RFC 9260 §3.3.3: the association is destroyed, with an ABORT. Without a tag of the peer's it is reflected.
+        if init.initiate_tag == 0 {
+            let what = "INIT ACK with tag 0";
+            self.control.push(Control::Abort {
+                tag: self.local.tag,
+                reflected: true,
+                fault: Some(Fault::ProtocolViolation(what)),
+            });
+            return self.end(now, CloseReason::RemoteViolation(what));
+        }
+        // RFC 9260 §3.3.3: a window below 1500 is refused, and "MUST NOT change the state of any existing association".
+        if init.a_rwnd < MIN_WINDOW {
+            let fault = Some(Fault::InvalidMandatoryParameter);
+            let abort = Control::Abort { tag: init.initiate_tag, reflected: false, fault };
+            return self.answer_stranger(now, abort);
+        }
+        let fault = if init.outbound_streams == 0 || init.inbound_streams == 0 {
+            Some((Fault::InvalidMandatoryParameter, "INIT ACK without streams"))
+        } else if offer.host_name {
+            Some((Fault::UnresolvableAddress, "INIT ACK with a host name"))
+        } else if offer.cookie.is_none_or(<[u8]>::is_empty) {
+            Some((Fault::MissingCookie, "INIT ACK without a cookie"))
+        } else if offer.cookie.is_some_and(|cookie| cookie.len() > MAX_PEER_COOKIE) {
+            Some((Fault::InvalidMandatoryParameter, "cookie too large"))
+        } else {
+            None
+        };
+        if let Some((fault, what)) = fault {
+            self.control.push(Control::Abort {
+                tag: init.initiate_tag,
+                reflected: false,
+                fault: Some(fault),
+            });
+            return self.end(now, CloseReason::RemoteViolation(what));
+        }
+        let tie_tags = TieTags { local: nonzero(&mut self.rng), peer: nonzero(&mut self.rng) };
+        let tcb = self.agree(init, self.local, offer.capabilities, tie_tags);
+        let cookie = Bytes::copy_from_slice(offer.cookie.unwrap_or_default());
+        let t1 = self.start_t1(now);
+        self.change(Phase::CookieEchoed { t1, again, tcb, cookie }, "INIT ACK");
+        self.control.push_first(Control::CookieEcho);
+        // RFC 9260 §3.2.2: what was not recognized is reported behind the COOKIE ECHO.
+        if !offer.unrecognized.is_empty() {
+            self.control.push(Control::Error(Fault::UnrecognizedParameters(joined(&offer.unrecognized))));
+        }
+    }
+
+    /// The first chunk of its packet; every verification tag comes here (RFC 9260 §5.1.5, §5.2.4).
+    pub(super) fn on_cookie_echo(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        bytes: &[u8],
+        inbound: &mut Inbound,
+    ) -> Echoed {
+        if let Phase::Ended { .. } = self.phase {
+            return Echoed::Discarded;
+        }
+        let Some(cookie) = self.jar.open(now, bytes) else {
+            self.drop_packet("cookie that is not ours");
+            return Echoed::Discarded;
+        };
+        // RFC 9260 §5.1.5 (3): ports and tag of the cookie are those of the packet, or it is silently discarded.
+        if cookie.local_tag != header.verification_tag
+            || cookie.local_port != header.destination_port
+            || cookie.remote_port != header.source_port
+        {
+            self.drop_packet("cookie of another association");
+            return Echoed::Discarded;
+        }
+        let known = self.phase.tcb().map(|tcb| (tcb.local_tag, tcb.peer_tag, tcb.tie_tags));
+        let (local_tag, peer_tag, ties) = known.unwrap_or((self.local.tag, 0, TieTags::default()));
+        let local_matches = cookie.local_tag == local_tag;
+        let peer_matches = cookie.peer_tag == peer_tag;
+        if !(local_matches && peer_matches) && self.refuse_stale(now, &cookie, inbound) {
+            return Echoed::Discarded;
+        }
+        // RFC 9260 §5.2.4 table 12.
+        match (local_matches, peer_matches) {
+            (true, true) => self.cookie_action_d(now),
+            (true, false) => self.cookie_action_b(now, &cookie),
+            (false, false) if known.is_some() && ties == cookie.tie_tags => {
+                self.cookie_action_a(now, &cookie, inbound)
+            }
+            // (C): "The endpoint SHOULD NOT change states and SHOULD leave any timers running." And "For any case not
+            // shown in Table 12, the cookie SHOULD be silently discarded."
+            (false, true) | (false, false) => {
+                self.drop_packet("cookie that came late");
+                Echoed::Discarded
+            }
+        }
+    }
+
+    /// RFC 9260 §5.1.5 (4), §5.2.4 (3).
+    fn refuse_stale(&mut self, now: Instant, cookie: &Cookie, inbound: &mut Inbound) -> bool {
+        let age = self.jar.age(now).saturating_sub(cookie.created);
+        let Some(staleness) = age.checked_sub(self.config.cookie_lifetime).filter(|over| !over.is_zero())
+        else {
+            return false;
+        };
+        let micros = u32::try_from(staleness.as_micros()).unwrap_or(u32::MAX);
+        inbound.reported = true;
+        self.control.push(Control::StaleCookie { tag: cookie.peer_tag, staleness: micros });
+        true
+    }
+
+    /// (A) The peer restarted: it lost its state and does not know our tag.
+    fn cookie_action_a(&mut self, now: Instant, cookie: &Cookie, inbound: &mut Inbound) -> Echoed {
+        // RFC 9260 §5.2.4 (A): "it MUST NOT set up a new association but instead resend the SHUTDOWN ACK chunk and
+        // send an ERROR chunk with a "Cookie Received While Shutting Down" error cause to its peer."
+        if let Phase::ShutdownAckSent { .. } = self.phase {
+            self.control.push(Control::ShutdownAck);
+            self.report(inbound, Fault::CookieWhileShuttingDown);
+            return Echoed::Discarded;
+        }
+        if !self.config.allow_restart {
+            self.drop_packet("restart that is not allowed");
+            return Echoed::Discarded;
+        }
+        self.collect_events();
+        let tcb = self.tcb_of(cookie);
+        self.local = LocalInit { tag: tcb.local_tag, tsn: tcb.local_tsn };
+        self.control.clear();
+        self.change(Phase::Established { tcb }, "restart of the peer");
+        self.sender.restart(
+            now,
+            tcb.local_tsn,
+            tcb.peer_window,
+            tcb.outgoing_streams,
+            self.config.max_packet_size,
+        );
+        self.start_receiving(now, &tcb);
+        self.events.push_back(Event::Restarted);
+        self.control.push_first(Control::CookieAck);
+        // DATA in the same packet comes again: by then the owner has seen `Restarted`.
+        Echoed::Discarded
+    }
+
+    /// (B) Both sides started; the peer answered our INIT before it sent its own, or we know no tag of it yet.
+    fn cookie_action_b(&mut self, now: Instant, cookie: &Cookie) -> Echoed {
+        match &mut self.phase {
+            Phase::Idle | Phase::CookieWait { .. } | Phase::CookieEchoed { .. } => {
+                let tcb = self.tcb_of(cookie);
+                self.establish(now, tcb, "COOKIE ECHO");
+            }
+            // "The endpoint SHOULD stay in or enter the ESTABLISHED state, but it MUST update its peer's Verification
+            // Tag from the State Cookie".
+            Phase::Established { tcb }
+            | Phase::ShutdownPending { tcb }
+            | Phase::ShutdownSent { tcb, .. }
+            | Phase::ShutdownReceived { tcb }
+            | Phase::ShutdownAckSent { tcb, .. } => tcb.peer_tag = cookie.peer_tag,
+            Phase::Ended { .. } => return Echoed::Discarded,
+        }
+        self.control.push_first(Control::CookieAck);
+        Echoed::Accepted
+    }
+
+    /// (D) Our own association: ours was the answer that won, or the COOKIE ACK was lost.
+    fn cookie_action_d(&mut self, now: Instant) -> Echoed {
+        if let Phase::CookieEchoed { tcb, .. } = &self.phase {
+            let tcb = *tcb;
+            self.establish(now, tcb, "COOKIE ECHO");
+        }
+        self.control.push_first(Control::CookieAck);
+        Echoed::Accepted
+    }
+
+    pub(super) fn on_cookie_ack(&mut self, now: Instant) {
+        // RFC 9260 §5.2.5: "At any state other than COOKIE-ECHOED, an endpoint SHOULD silently discard a received
+        // COOKIE ACK chunk."
+        if let Phase::CookieEchoed { tcb, .. } = &self.phase {
+            let tcb = *tcb;
+            self.establish(now, tcb, "COOKIE ACK");
+        }
+    }
+
+    /// RFC 9260 §5.2.6: one more attempt with a new INIT, then the end.
+    pub(super) fn on_stale_cookie(&mut self, now: Instant) {
+        match self.phase {
+            Phase::CookieEchoed { again: false, .. } => {
+                self.control.clear();
+                self.send_init(now, true, "stale cookie");
+            }
+            Phase::CookieEchoed { again: true, .. } => {
+                self.end(now, CloseReason::Timeout(TimeoutKind::CookieEcho));
+            }
+            Phase::Idle
+            | Phase::CookieWait { .. }
+            | Phase::Established { .. }
+            | Phase::ShutdownPending { .. }
+            | Phase::ShutdownSent { .. }
+            | Phase::ShutdownReceived { .. }
+            | Phase::ShutdownAckSent { .. }
+            | Phase::Ended { .. } => {}
+        }
+    }
+
+    fn establish(&mut self, now: Instant, tcb: Tcb, why: &'static str) {
+        // What the handshake still had to say is void, answers to the peer are not.
+        self.control.forget_handshake();
+        self.change(Phase::Established { tcb }, why);
+        self.sender.start(
+            now,
+            tcb.local_tsn,
+            tcb.peer_window,
+            tcb.outgoing_streams,
+            self.config.max_packet_size,
+        );
+        self.start_receiving(now, &tcb);
+        self.events.push_back(Event::Established);
+    }
+
+    fn start_receiving(&mut self, now: Instant, tcb: &Tcb) {
+        self.receiver.start(tcb.peer_tsn, tcb.incoming_streams);
+        self.receiver.set_path(self.sender.rto(), None);
+        self.reset.start(tcb.local_tsn, tcb.peer_tsn);
+        self.errors = 0;
+        self.start_heartbeat(now);
+    }
+
+    /// What both sides have, of two INITs (RFC 9260 §5.1.1).
+    fn agree(&self, init: &Init<'_>, local: LocalInit, capabilities: Capabilities, tie_tags: TieTags) -> Tcb {
+        Tcb {
+            local_tag: local.tag,
+            peer_tag: init.initiate_tag,
+            local_tsn: local.tsn,
+            peer_tsn: init.initial_tsn,
+            peer_window: init.a_rwnd,
+            outgoing_streams: self.config.outgoing_streams.min(init.inbound_streams),
+            incoming_streams: self.config.incoming_streams.min(init.outbound_streams),
+            capabilities,
+            tie_tags,
+        }
+    }
+
+    fn seal_cookie(&self, now: Instant, tcb: &Tcb) -> Bytes {
+        self.jar.seal(&Cookie {
+            created: self.jar.age(now),
+            local_port: self.config.local_port,
+            remote_port: self.config.remote_port,
+            local_tag: tcb.local_tag,
+            peer_tag: tcb.peer_tag,
+            local_tsn: tcb.local_tsn.0,
+            peer_tsn: tcb.peer_tsn.0,
+            peer_window: tcb.peer_window,
+            outgoing_streams: tcb.outgoing_streams,
+            incoming_streams: tcb.incoming_streams,
+            tie_tags: tcb.tie_tags,
+            capabilities: tcb.capabilities,
+        })
+    }
+
+    /// The association a cookie stands for, with tie-tags of its own.
+    fn tcb_of(&mut self, cookie: &Cookie) -> Tcb {
+        Tcb {
+            local_tag: cookie.local_tag,
+            peer_tag: cookie.peer_tag,
+            local_tsn: Tsn(cookie.local_tsn),
+            peer_tsn: Tsn(cookie.peer_tsn),
+            peer_window: cookie.peer_window,
+            outgoing_streams: cookie.outgoing_streams,
+            incoming_streams: cookie.incoming_streams,
+            capabilities: cookie.capabilities,
+            tie_tags: TieTags { local: nonzero(&mut self.rng), peer: nonzero(&mut self.rng) },
+        }
+    }
+
+    /// None: a parameter with an impossible value.
+    fn read_offer<'a>(&self, parameters: &Parameters<'a>) -> Option<Offer<'a>> {
+        let mut offer = Offer::default();
+        for parameter in parameters.iter() {
+            match parameter.ok()? {
+                Parameter::StateCookie(cookie) => offer.cookie = offer.cookie.or(Some(cookie)),
+                Parameter::HostName(_) => offer.host_name = true,
+                Parameter::ZeroChecksumAcceptable(method) => {
+                    offer.capabilities.zero_checksum |= self.config.zero_checksum && method == EDMID_DTLS;
+                }
+                Parameter::SupportedExtensions(types) => {
+                    offer.capabilities.reconfig |= types.contains(&RE_CONFIG);
+                }
+                Parameter::Unknown(unknown) => offer.note_unknown(&unknown),
+                // RFC 8261 §6.1: one path, the DTLS connection; addresses mean nothing. ECN is not used, and partial
+                // reliability is not offered.
+                Parameter::Ipv4(_)
+                | Parameter::Ipv6(_)
+                | Parameter::Unrecognized(_)
+                | Parameter::CookiePreservative(_)
+                | Parameter::SupportedAddressTypes(_)
+                | Parameter::EcnCapable
+                | Parameter::ForwardTsnSupported => {}
+            }
+        }
+        Some(offer)
+    }
+}
+
+impl Offer<'_> {
+    fn note_unknown(&mut self, unknown: &Unknown<'_>) {
+        let held = self.unrecognized.iter().map(Bytes::len).sum::<usize>();
+        if unknown.action().reports() && held.saturating_add(unknown.value.len()) <= MAX_REPORTED {
+            let mut whole = BytesMut::new();
+            unknown.write(&mut whole);
+            self.unrecognized.push(whole.freeze());
+        }
+    }
+}
+
+/// The parameters of our INIT and INIT ACK beside the cookie and reports.
+pub(super) fn our_parameters<'a>(zero_checksum: bool) -> impl Iterator<Item = Parameter<'a>> {
+    // RFC 9653: packets without a checksum are welcome, DTLS has checked them.
+    zero_checksum
+        .then_some(Parameter::ZeroChecksumAcceptable(EDMID_DTLS))
+        .into_iter()
+        .chain([Parameter::SupportedExtensions(&SUPPORTED_EXTENSIONS)])
+}
+
+/// Parameters one after another, each with its padding.
+fn joined(parameters: &[Bytes]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    for parameter in parameters {
+        bytes.put_bytes(0, bytes.len().next_multiple_of(4).saturating_sub(bytes.len()));
+        bytes.put_slice(parameter);
+    }
+    bytes.freeze()
+}
+
+fn nonzero(rng: &mut impl Rng) -> u32 {
+    loop {
+        let number = rng.next_u32();
+        if number != 0 {
+            return number;
+        }
+    }
+}
+
+/// RFC 9260 §3.3.2: "The Advertised Receiver Window Credit MUST NOT be smaller than 1500."
+const MIN_WINDOW: u32 = 1500;
+/// Cookies of known stacks have a few hundred bytes; one that needs several packets would never arrive.
+const MAX_PEER_COOKIE: usize = 8 << 10;
+/// Bytes of unrecognized parameters that are reported.
+const MAX_REPORTED: usize = 256;
+/// RFC 9653: the error detection method "SCTP over DTLS".
+const EDMID_DTLS: u32 = 1;
+/// RFC 6525 §3.1.
+const RE_CONFIG: u8 = 130;
+/// RFC 5061 §4.2.7: the chunk types beyond RFC 9260 that are implemented here.
+const SUPPORTED_EXTENSIONS: [u8; 1] = [RE_CONFIG];

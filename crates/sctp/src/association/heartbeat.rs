@@ -1,0 +1,133 @@
+//! Is the peer still there? (RFC 9260 §8.1, §8.3; one path, so path and association failure are the same, RFC 8261 §6.1.)
+
+use super::control::Control;
+use super::state::Phase;
+use super::{Association, CloseReason, TimeoutKind};
+use crate::timer::Timer;
+use crate::wire::{self, Heartbeat};
+use bytes::Bytes;
+use rand::Rng;
+use std::time::{Duration, Instant};
+
+/// The prober of an idle path.
+#[derive(Debug)]
+pub(super) struct Prober {
+    interval: Timer,
+    /// One at a time (RFC 9260 §16: HB.Max.Burst 1).
+    probe: Option<Probe>,
+    /// When DATA last left: a path in use is not probed.
+    used: Instant,
+}
+
+/// A HEARTBEAT on its way.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    nonce: u64,
+    /// Our own note of the time: what comes back is the peer's word only.
+    sent: Instant,
+    /// One RTO later.
+    deadline: Option<Instant>,
+}
+
+impl Prober {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { interval: Timer::fixed(Duration::ZERO), probe: None, used: now }
+    }
+
+    pub(super) fn note_use(&mut self, now: Instant) {
+        self.used = now;
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.interval.stop();
+        self.probe = None;
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let probe = self.probe.and_then(|probe| probe.deadline);
+        probe.into_iter().chain(self.interval.deadline()).min()
+    }
+}
+
+impl Association {
+    pub(super) fn start_heartbeat(&mut self, now: Instant) {
+        self.prober.probe = None;
+        self.prober.used = now;
+        self.rearm_heartbeat(now, self.config.heartbeat_interval);
+    }
+
+    /// RFC 9260 §8.3: the interval plus the RTO, "with jittering of +/- 50% of the RTO value".
+    fn rearm_heartbeat(&mut self, now: Instant, interval: Duration) {
+        if self.config.heartbeat_interval.is_zero() {
+            return;
+        }
+        let rto = self.sender.rto();
+        let jitter = rto.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
+        self.prober.interval.set_duration(interval + rto / 2 + jitter);
+        self.prober.interval.start(now);
+    }
+
+    pub(super) fn on_heartbeat_timer(&mut self, now: Instant) {
+        if let Some(probe) = self.prober.probe
+            && probe.deadline.is_some_and(|deadline| deadline <= now)
+        {
+            self.prober.probe = None;
+            // RFC 9260 §8.1: the counter includes "the number of unacknowledged HEARTBEAT chunks".
+            self.count_error(now, TimeoutKind::Heartbeat);
+        }
+        if !self.prober.interval.expire(now) {
+            return;
+        }
+        let idle = now.saturating_duration_since(self.prober.used);
+        let left = self.config.heartbeat_interval.saturating_sub(idle);
+        if !left.is_zero() {
+            return self.rearm_heartbeat(now, left);
+        }
+        self.rearm_heartbeat(now, self.config.heartbeat_interval);
+        // RFC 9260 §8.3: not before the association is up, nor once SHUTDOWN or SHUTDOWN ACK was sent.
+        if self.phase.sends_data() && self.prober.probe.is_none() {
+            let nonce = self.rng.next_u64();
+            self.prober.probe =
+                Some(Probe { nonce, sent: now, deadline: now.checked_add(self.sender.rto()) });
+            self.control.push(Control::Heartbeat { nonce });
+        }
+    }
+
+    pub(super) fn on_heartbeat(&mut self, now: Instant, heartbeat: &Heartbeat<'_>) {
+        let answers = match self.phase {
+            Phase::CookieEchoed { .. }
+            | Phase::Established { .. }
+            | Phase::ShutdownPending { .. }
+            | Phase::ShutdownReceived { .. } => true,
+            Phase::Idle
+            | Phase::CookieWait { .. }
+            | Phase::ShutdownSent { .. }
+            | Phase::ShutdownAckSent { .. }
+            | Phase::Ended { .. } => false,
+        };
+        // What does not fit into a packet with its headers is dropped, not cut: a cut answer would be a wrong one.
+        let limit = self.config.max_packet_size.saturating_sub(wire::Header::LEN + Heartbeat::HEADER_LEN + 3);
+        if answers && heartbeat.info.len() <= limit && self.heartbeat_limit.allow(now) {
+            self.control.push(Control::HeartbeatAck(Bytes::copy_from_slice(heartbeat.info)));
+        }
+    }
+
+    pub(super) fn on_heartbeat_ack(&mut self, now: Instant, ack: &Heartbeat<'_>) {
+        // RFC 9260 §5.4: the nonce shows that the peer saw our HEARTBEAT.
+        let Some(probe) = self.prober.probe.filter(|probe| ack.info == probe.nonce.to_be_bytes()) else {
+            return;
+        };
+        self.prober.probe = None;
+        self.errors = 0;
+        self.sender.handle_rtt(now.saturating_duration_since(probe.sent));
+        self.tell_path();
+    }
+
+    /// RFC 9260 §8.1: the error counter of the association.
+    pub(super) fn count_error(&mut self, now: Instant, kind: TimeoutKind) {
+        self.errors = self.errors.saturating_add(1);
+        if self.errors > self.config.max_retransmits {
+            self.end(now, CloseReason::Timeout(kind));
+        }
+    }
+}

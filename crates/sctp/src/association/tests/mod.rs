@@ -1,0 +1,3 @@
+//! Tests of the association alone.
+
+mod pair;

@@ -1,0 +1,93 @@
+//! What is known of one channel.
+
+use super::{ChannelCloseReason, ChannelInit, ChannelState, ChannelStats};
+use crate::{Part, StreamId};
+use std::collections::VecDeque;
+
+/// One channel.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) init: ChannelInit,
+    pub(super) stream: Option<StreamId>,
+    pub(super) phase: Phase,
+    pub(super) stats: ChannelStats,
+    pub(super) low_threshold: usize,
+    /// To be read before what is in the stream's inbox: came before the OPEN, or was left when the stream was given up.
+    pub(super) leftover: VecDeque<Part>,
+    /// Opened by the peer: counts against its limits.
+    pub(super) is_incoming: bool,
+}
+
+/// ```text
+///   Connecting ── association up ──▶ Opening ── ACK, any message ──▶ Open
+///       │                              │ close, reset, violation       │
+///       ▼                              ▼                               ▼
+///     Closed ◀── both directions reset ── Closing ◀────────────────────┘
+/// ```
+/// Negotiated and incoming channels skip Opening. The end of the association leads to Closed from everywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Waits for the association, or for a stream id.
+    Connecting,
+    /// OPEN was sent and not answered: what is sent goes ordered (RFC 8832 §6).
+    Opening,
+    Open,
+    Closing {
+        reason: ChannelCloseReason,
+    },
+    Closed {
+        reason: ChannelCloseReason,
+    },
+}
+
+impl Entry {
+    pub(super) fn new(init: ChannelInit) -> Self {
+        Self {
+            init,
+            stream: None,
+            phase: Phase::Connecting,
+            stats: ChannelStats::default(),
+            low_threshold: 0,
+            leftover: VecDeque::new(),
+            is_incoming: false,
+        }
+    }
+
+    pub(super) fn state(&self) -> ChannelState {
+        match self.phase {
+            Phase::Connecting => ChannelState::Connecting,
+            // RFC 8832 §6 lets messages follow the OPEN at once.
+            Phase::Opening | Phase::Open => ChannelState::Open,
+            Phase::Closing { .. } => ChannelState::Closing,
+            Phase::Closed { .. } => ChannelState::Closed,
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state() == ChannelState::Closed
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        self.state() == ChannelState::Connecting
+    }
+
+    /// The peer broke a rule, or is not listened to any more: what it still sends is dropped.
+    pub(super) fn discards(&self) -> bool {
+        match &self.phase {
+            Phase::Connecting | Phase::Opening | Phase::Open => false,
+            Phase::Closing { reason } | Phase::Closed { reason } => {
+                matches!(reason, ChannelCloseReason::LocalAbort | ChannelCloseReason::RemoteViolation(_))
+            }
+        }
+    }
+
+    /// Bytes of label and protocol.
+    pub(super) fn name_bytes(&self) -> usize {
+        self.init.label.len().saturating_add(self.init.protocol.len())
+    }
+
+    /// Whether a whole message, or the rest of one, is left over.
+    pub(super) fn has_leftover(&self) -> bool {
+        !self.leftover.is_empty()
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of channels on two joined associations.
