@@ -29,8 +29,9 @@ impl Config {
 
     /// How long a handshake may take, from the session's creation, before it fails.
     ///
-    /// Default 30 s, the project's bound for a handshake: with the flight timer of an unknown RTT that is six resends. Shorter values give up on
-    /// paths with heavy loss; longer ones keep the memory of peers that are gone.
+    /// Default 30 s, the project's bound for a handshake: with the flight timer of an unknown RTT that is six resends.
+    /// Shorter values give up on paths with heavy loss; longer ones keep the memory of peers that are gone. A server's time
+    /// runs from its creation too, so it is best made when ICE has a route.
     #[must_use]
     pub fn handshake_timeout(mut self, value: Duration) -> Self {
         self.handshake_timeout = value;

@@ -40,7 +40,7 @@ impl Flight {
     pub(crate) fn expired(&mut self, now: Instant, fresh: &mut Datagrams) {
         // RFC 6347 §4.2.4.1: "double the value at each retransmission, up to no less than the RFC 6298 maximum of 60 seconds"
         let interval = self.interval().saturating_mul(2).min(MAX_INTERVAL);
-        if fresh.is_empty() {
+        if fresh.is_drained() {
             self.datagrams.rewind();
         } else {
             self.datagrams.clear();

@@ -43,6 +43,9 @@ impl Session {
             return Err(SealError::NotConnected);
         }
         let len = plaintext.len();
+        if len == 0 {
+            return Ok(());
+        }
         if len > MAX_PLAINTEXT {
             return Err(SealError::TooLarge { len, max: MAX_PLAINTEXT });
         }

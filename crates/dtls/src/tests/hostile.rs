@@ -272,7 +272,7 @@ fn genuine_hellos() -> Vec<Vec<Vec<u8>>> {
 }
 
 /// A record of any content as `sender` would seal it with AES-128-GCM (RFC 5246 §6.3, RFC 5288 §3).
-fn forged(sender: &Session, content: u8, sequence: u64, plaintext: &[u8]) -> Vec<u8> {
+pub(super) fn forged(sender: &Session, content: u8, sequence: u64, plaintext: &[u8]) -> Vec<u8> {
     let ssl = sender.ssl();
     let (mut master, mut seed) = (vec![0; 48], vec![0; 64]);
     ssl.session().unwrap().master_key(&mut master);

@@ -1,5 +1,6 @@
 //! Handshakes over channels that lose, repeat and reorder.
 
+use super::hostile::forged;
 use super::*;
 use crate::record::HEADER_LEN;
 
@@ -167,6 +168,28 @@ fn repeated_flight_is_answered_once() {
     }
     assert_eq!(pair.server.take_sent(pair.now), answer);
     assert_eq!(pair.server.stats().flights_resent, 1);
+}
+
+/// A client that made its Finished anew is answered by OpenSSL, in new records too; our own timer goes on with its copy.
+#[test]
+fn fresh_finished_is_answered_and_the_schedule_goes_on() {
+    let mut pair = Pair::new();
+    let mut flight = Vec::new();
+    pair.run_with(|datagrams| {
+        if !datagrams.is_empty() {
+            flight = datagrams.clone();
+        }
+        datagrams
+    });
+    let finished = [&[20, 0, 0, 12, 0, 4, 0, 0, 0, 0, 0, 12][..], &[7; 12]].concat();
+    let fresh = forged(&pair.client.session, 22, 1, &finished);
+    pair.server.receive(pair.now, &fresh);
+    let answer = pair.server.take_sent(pair.now);
+    let contents: Vec<u8> = answer.iter().map(|datagram| datagram[0]).collect();
+    assert_eq!(contents, [20, 22], "ChangeCipherSpec and Finished");
+    assert_ne!(answer.concat(), flight.concat());
+    assert!(pair.fire_next());
+    assert_eq!(pair.server.take_sent(pair.now), flight);
 }
 
 /// In real time: when byte-for-byte copies cannot help, OpenSSL's own timer makes fresh records after a second.
