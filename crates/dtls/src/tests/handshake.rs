@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{Fingerprint, SealError, context};
+use openssl::ssl::SslContextRef;
 
 #[test]
 fn both_roles_connect() {
@@ -128,6 +129,53 @@ fn extended_master_secret_is_required() {
     pair.server.assert_failed(&CloseReason::NoExtendedMasterSecret);
 }
 
+/// Each of the suites that may be agreed on, and what a record costs with it.
+#[test]
+fn overhead_is_the_ciphers() {
+    for (cipher, name, overhead) in [
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", 37),
+        ("ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", 37),
+        ("ECDHE-ECDSA-CHACHA20-POLY1305", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", 29),
+    ] {
+        let mut builder = context::builder().unwrap();
+        builder.set_cipher_list(cipher).unwrap();
+        client_identity().certify(&mut builder).unwrap();
+        let mut pair = Pair::new();
+        pair.client = Side::new(client_in(&builder.build(), pair.now));
+        pair.run();
+        assert_eq!(pair.client.session.cipher_suite(), Some(name));
+        assert_eq!(pair.server.session.overhead(), overhead);
+        assert_eq!(pair.server.seal(&[0; 100]).len(), 100 + overhead);
+        pair.exchange();
+    }
+}
+
+/// Item 40: what is not forward secret and authenticated encryption is not agreed on.
+#[test]
+fn weak_suites_are_refused() {
+    let mut builder = context::builder().unwrap();
+    builder.set_cipher_list("ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES128-CCM:AES128-GCM-SHA256").unwrap();
+    client_identity().certify(&mut builder).unwrap();
+    let mut pair = Pair::new();
+    pair.client = Side::new(client_in(&builder.build(), pair.now));
+    pair.run();
+    pair.server.assert_failed(&CloseReason::HandshakeFailed { alert: Some(40) });
+}
+
+#[test]
+fn rsa_certificates_work() {
+    let identity = rsa_identity();
+    let expected = vec![client_identity().fingerprint(HashFunction::Sha256)];
+    let mut pair = Pair::with(Config::default(), |expect| {
+        expect.client_expects = vec![identity.fingerprint(HashFunction::Sha512)];
+    });
+    let server = Session::new(&identity, Role::Server, expected, Config::default(), pair.now).unwrap();
+    pair.server = Side::new(server);
+    pair.run();
+    assert_eq!(pair.client.session.cipher_suite(), Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"));
+    pair.exchange();
+}
+
 #[test]
 fn sessions_may_move_between_threads() {
     fn assert_send<T: Send + 'static>() {}
@@ -153,7 +201,7 @@ fn wrong() -> Fingerprint {
 /// A client of ours whose context has no certificate.
 fn anonymous_client(now: Instant) -> Session {
     let context = context::builder().unwrap().build();
-    Session::in_context(&context, Role::Client, server_expected(), Config::default(), now).unwrap()
+    client_in(&context, now)
 }
 
 fn client_without_extended_master_secret(now: Instant) -> Session {
@@ -162,9 +210,24 @@ fn client_without_extended_master_secret(now: Instant) -> Session {
     // SSL_OP_NO_EXTENDED_MASTER_SECRET, which the openssl crate does not name
     builder.set_options(SslOptions::from_bits_retain(1));
     client_identity().certify(&mut builder).unwrap();
-    Session::in_context(&builder.build(), Role::Client, server_expected(), Config::default(), now).unwrap()
+    client_in(&builder.build(), now)
 }
 
-fn server_expected() -> Vec<Fingerprint> {
-    vec![server_identity().fingerprint(HashFunction::Sha256)]
+fn client_in(context: &SslContextRef, now: Instant) -> Session {
+    let expected = vec![server_identity().fingerprint(HashFunction::Sha256)];
+    Session::in_context(context, Role::Client, expected, Config::default(), now).unwrap()
+}
+
+/// An expired self-signed certificate with an RSA key, as PEM made it.
+fn rsa_identity() -> Identity {
+    use openssl::{asn1::Asn1Time, hash::MessageDigest, pkey::PKey, rsa::Rsa, x509::X509Builder};
+    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    let mut builder = X509Builder::new().unwrap();
+    builder.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::from_unix(1).unwrap()).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    let pem = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let certificate = pem(builder.build().to_pem().unwrap());
+    Identity::from_pem(&certificate, &pem(key.private_key_to_pem_pkcs8().unwrap())).unwrap()
 }
