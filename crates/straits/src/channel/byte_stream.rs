@@ -65,8 +65,14 @@ impl AsyncWrite for ByteStream {
         }
         ready!(self.channel.poll_ready_to_send(cx)).map_err(broken_pipe)?;
         let len = data.len().min(MAX_MESSAGE);
-        self.channel.send_binary(Bytes::copy_from_slice(&data[..len])).map_err(broken_pipe)?;
-        Poll::Ready(Ok(len))
+        match self.channel.send_binary(Bytes::copy_from_slice(&data[..len])) {
+            Ok(()) => Poll::Ready(Ok(len)),
+            Err(error) if error.is_buffer_full() => {
+                self.channel.wait_writable(cx);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(broken_pipe(error))),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -270,8 +270,6 @@ impl DataChannel {
 
     fn set<F: ?Sized>(&self, put: impl FnOnce(&mut ChannelHandlers) -> Slot<F>) {
         handlers::set(&self.shared().handlers, put);
-        let inner = self.0.connection().inner();
-        inner.ensure_dispatcher();
-        inner.replay_channel(self.shared().id);
+        self.0.connection().inner().dispatch(|state| state.replay_channel(self.shared().id));
     }
 }

@@ -108,6 +108,11 @@ impl DataChannel {
         self.try_send(data.into())
     }
 
+    /// Wakes the task when the buffer has drained further.
+    pub(super) fn wait_writable(&self, cx: &Context<'_>) {
+        self.0.connection().lock().wait_writable(self.shared().id, cx);
+    }
+
     /// Ready when a message may be queued; an error when none may be ever again.
     pub(super) fn poll_ready_to_send(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         let mut state = self.0.connection().lock();

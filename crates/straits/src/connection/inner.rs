@@ -1,7 +1,7 @@
 //! What the handles of one connection, its endpoint and its dispatcher share.
 
 use super::handlers::ConnectionHandlers;
-use super::state::{Item, Outcome, State};
+use super::state::{Outcome, State};
 use crate::channel::ChannelShared;
 use crate::endpoint::{self, Link};
 use crate::{Configuration, Error, dispatch};
@@ -93,24 +93,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Starts the dispatcher with the first handler.
-    pub(crate) fn ensure_dispatcher(self: &Arc<Self>) {
-        if self.lock().claim_dispatcher() {
+    /// A handler was set: starts the dispatcher with the first one, and queues what waited for this one.
+    pub(crate) fn dispatch(self: &Arc<Self>, replay: impl FnOnce(&mut State)) {
+        let is_first = self.with(|state, _| {
+            let is_first = state.claim_dispatcher();
+            replay(state);
+            is_first
+        });
+        if is_first {
             self.runtime.spawn(dispatch::run(self.clone()));
         }
-    }
-
-    /// Queues what was kept for handlers that were not set yet.
-    pub(crate) fn replay(&self, wanted: fn(&Item) -> bool) {
-        self.with(|state, _| state.replay(wanted));
-    }
-
-    pub(crate) fn replay_incoming(&self) {
-        self.with(|state, _| state.replay_incoming());
-    }
-
-    pub(crate) fn replay_channel(&self, id: ChannelId) {
-        self.with(|state, _| state.replay_channel(id));
     }
 
     /// `PeerConnection.close`.

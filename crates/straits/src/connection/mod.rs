@@ -19,7 +19,7 @@ use crate::{
 use handlers::{ConnectionHandlers, Slot};
 use rand::TryRng;
 use rand::rngs::SysRng;
-use state::Item;
+use state::{Item, State};
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -194,50 +194,54 @@ impl PeerConnection {
 
     /// Called when an exchange of offer and answer is needed; also when it was before the handler was set.
     pub fn on_negotiation_needed(&self, handler: impl FnMut() + Send + 'static) {
-        self.set(|handlers| handlers.negotiation_needed.replace(Box::new(handler)));
-        self.0.replay(|item| matches!(item, Item::NegotiationNeeded));
+        let put = |handlers: &mut ConnectionHandlers| handlers.negotiation_needed.replace(Box::new(handler));
+        self.set(put, |state| state.replay(|item| matches!(item, Item::NegotiationNeeded)));
     }
 
     /// Called when [`signaling_state`](Self::signaling_state) changes, with the new state.
     pub fn on_signaling_state_change(&self, handler: impl FnMut(SignalingState) + Send + 'static) {
-        self.set(|handlers| handlers.signaling_state.replace(Box::new(handler)));
+        self.set(|handlers| handlers.signaling_state.replace(Box::new(handler)), |_| {});
     }
 
     /// Called when [`ice_gathering_state`](Self::ice_gathering_state) changes, with the new state.
     pub fn on_ice_gathering_state_change(&self, handler: impl FnMut(IceGatheringState) + Send + 'static) {
-        self.set(|handlers| handlers.ice_gathering_state.replace(Box::new(handler)));
+        self.set(|handlers| handlers.ice_gathering_state.replace(Box::new(handler)), |_| {});
     }
 
     /// Called when [`ice_connection_state`](Self::ice_connection_state) changes, with the new state.
     pub fn on_ice_connection_state_change(&self, handler: impl FnMut(IceConnectionState) + Send + 'static) {
-        self.set(|handlers| handlers.ice_connection_state.replace(Box::new(handler)));
+        self.set(|handlers| handlers.ice_connection_state.replace(Box::new(handler)), |_| {});
     }
 
     /// Called when [`connection_state`](Self::connection_state) changes, with the new state.
     pub fn on_connection_state_change(&self, handler: impl FnMut(PeerConnectionState) + Send + 'static) {
-        self.set(|handlers| handlers.connection_state.replace(Box::new(handler)));
+        self.set(|handlers| handlers.connection_state.replace(Box::new(handler)), |_| {});
     }
 
     /// Called for each candidate to signal to the peer, and with `None` when there are no more. Candidates found before
     /// the handler was set wait for it.
     pub fn on_ice_candidate(&self, handler: impl FnMut(Option<IceCandidate>) + Send + 'static) {
-        self.set(|handlers| handlers.ice_candidate.replace(Box::new(handler)));
-        self.0.replay(|item| matches!(item, Item::Candidate(_)));
+        let put = |handlers: &mut ConnectionHandlers| handlers.ice_candidate.replace(Box::new(handler));
+        self.set(put, |state| state.replay(|item| matches!(item, Item::Candidate(_))));
     }
 
     /// Called with each channel that the peer opens. It is open already, its `on_open` comes after this, and no message
     /// is lost in between.
     pub fn on_data_channel(&self, handler: impl FnMut(DataChannel) + Send + 'static) {
-        self.set(|handlers| handlers.data_channel.replace(Box::new(handler)));
-        self.0.replay_incoming();
+        let put = |handlers: &mut ConnectionHandlers| handlers.data_channel.replace(Box::new(handler));
+        self.set(put, State::replay_incoming);
     }
 
-    fn set<F: ?Sized>(&self, put: impl FnOnce(&mut ConnectionHandlers) -> Slot<F>) {
+    fn set<F: ?Sized>(
+        &self,
+        put: impl FnOnce(&mut ConnectionHandlers) -> Slot<F>,
+        replay: impl FnOnce(&mut State),
+    ) {
         if !self.0.lock().claim_handlers() {
             tracing::warn!("handler not called: events() takes the events of this connection");
             return;
         }
         handlers::set(&self.0.handlers, put);
-        self.0.inner().ensure_dispatcher();
+        self.0.inner().dispatch(replay);
     }
 }

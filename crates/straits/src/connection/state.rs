@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use straits_peer::ice::Route;
 use straits_peer::sctp::{self, ChannelCloseReason, ChannelEvent, ChannelId};
-use straits_peer::{CloseReason, Event as PeerEvent, Peer};
+use straits_peer::{CloseReason, Event as PeerEvent, Peer, PeerState};
 
 /// Everything under the lock of a connection.
 ///
@@ -253,13 +253,17 @@ impl State {
             self.queue_item(item);
         } else {
             self.publish(&item, outcome);
+            if let Item::ChannelClosed(id, _) = item {
+                outcome.forgotten.extend(self.forget_if_unused(id));
+            }
             self.keep(item, &mut outcome.wakes);
         }
     }
 
-    /// The dispatcher is woken when the state settles.
+    /// The dispatcher is woken when the state settles. Nothing follows the end of the connection.
     fn queue_item(&mut self, item: Item) {
-        self.items.push_back(item);
+        let end = usize::from(matches!(self.items.back(), Some(Item::Closed(_))));
+        self.items.insert(self.items.len() - end, item);
         self.dispatcher.queued += 1;
     }
 
@@ -350,7 +354,14 @@ impl State {
 
     /// `true`: the caller is to start the dispatcher.
     pub(crate) fn claim_dispatcher(&mut self) -> bool {
-        !self.dispatcher.ended && !std::mem::replace(&mut self.dispatcher.present, true)
+        if self.dispatcher.ended || std::mem::replace(&mut self.dispatcher.present, true) {
+            return false;
+        }
+        // The end was published without it; it ends when it comes to this.
+        if let Some(reason) = self.reason.clone() {
+            self.queue_item(Item::Closed(reason));
+        }
+        true
     }
 
     /// `false`: an event stream takes the events of the connection.
@@ -534,7 +545,8 @@ impl State {
         if self.is_over() || self.draining {
             return;
         }
-        if linked && self.peer.sctp_state() == sctp::State::Established && deadline > now {
+        let reaches_peer = matches!(self.peer.state(), PeerState::Connected | PeerState::Disconnected);
+        if linked && reaches_peer && self.peer.sctp_state() == sctp::State::Established && deadline > now {
             self.draining = true;
             self.peer.close_gracefully(now, deadline);
         } else {
