@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Error> {
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let peers = connect_peers().await?;
     if arguments.messages.is_empty() {
         send_input(&peers.send_channel).await?;
@@ -145,16 +145,14 @@ async fn next_line(is_terminal: bool) -> Option<String> {
 
 /// Both channels, then both connections. Closing a channel delivers what was sent on it and takes a moment; closing a
 /// connection takes none.
-async fn disconnect_peers(peers: Peers) -> Result<(), Error> {
+async fn disconnect_peers(peers: Peers) -> Result<(), Box<dyn std::error::Error>> {
     peers.send_channel.close();
     let closed = async { tokio::join!(peers.send_channel.closed(), peers.receive_channel.closed()) };
-    let in_time = timeout(PATIENCE, closed).await.is_ok();
+    let in_time = timeout(PATIENCE, closed).await;
     peers.local.close();
     peers.remote.close();
     tokio::join!(peers.local.closed(), peers.remote.closed());
-    if !in_time {
-        let _ = writeln!(io::stderr(), "loopback: the channels did not close in time");
-    }
+    in_time.map_err(|_| "SCTP: the channels did not close in time")?;
     Ok(())
 }
 
@@ -164,7 +162,7 @@ fn say(text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text).and_then(|()| out.flush());
 }
 
-fn say_error(error: Error) {
+fn say_error(error: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "loopback: {error}");
 }
 

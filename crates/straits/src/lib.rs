@@ -1,4 +1,100 @@
-//! WebRTC data channels: `RTCPeerConnection` and `RTCDataChannel` for tokio.
+//! WebRTC data channels for tokio: [`PeerConnection`] and [`DataChannel`] with the names, states, defaults, errors and
+//! event order of the W3C text, and a Rust face of futures, streams and sinks on the same objects.
+//!
+//! Straits implements ICE, SCTP, DCEP and SDP itself and takes DTLS from OpenSSL; it carries no media. The layers are
+//! crates of their own without I/O ([`ice`], [`dtls`], [`sctp`]); this crate adds sockets, time and tasks.
+//!
+//! # The Rust face
+//!
+//! ```
+//! use straits::{Configuration, DataChannelInit, Message, PeerConnection};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), straits::Error> {
+//! let alice = PeerConnection::new(Configuration::default())?;
+//! let bob = PeerConnection::new(Configuration::default())?;
+//! let channel = alice.create_data_channel("chat", DataChannelInit::default())?;
+//!
+//! // Candidates go to the other side as they are found; through a signalling server, when it is another machine.
+//! let to_bob = bob.downgrade();
+//! alice.on_ice_candidate(move |candidate| {
+//!     if let (Some(bob), Some(candidate)) = (to_bob.upgrade(), candidate) {
+//!         let _ = bob.add_ice_candidate(candidate).into_inner();
+//!     }
+//! });
+//! let to_alice = alice.downgrade();
+//! bob.on_ice_candidate(move |candidate| {
+//!     if let (Some(alice), Some(candidate)) = (to_alice.upgrade(), candidate) {
+//!         let _ = alice.add_ice_candidate(candidate).into_inner();
+//!     }
+//! });
+//!
+//! let offer = alice.create_offer().await?;
+//! alice.set_local_description(offer.clone()).await?;
+//! bob.set_remote_description(offer).await?;
+//! let answer = bob.create_answer().await?;
+//! bob.set_local_description(answer.clone()).await?;
+//! alice.set_remote_description(answer).await?;
+//!
+//! let theirs = bob.accept_channel().await.expect("alice has made one");
+//! channel.send("Grüße, 世界").await?; // waits until the channel is open, and while much is buffered
+//! assert_eq!(theirs.recv().await, Some(Message::from("Grüße, 世界")));
+//!
+//! channel.close(); // everything sent arrives
+//! assert_eq!(theirs.recv().await, None);
+//! channel.closed().await;
+//! alice.close();
+//! bob.closed().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`DataChannel::messages`] is a `Stream + Sink`, [`DataChannel::into_bytes`] is `AsyncRead + AsyncWrite`,
+//! [`PeerConnection::events`] has all events of a connection as a stream.
+//!
+//! # The browser face
+//!
+//! Handlers take the place of event listeners; one task per connection calls them in order.
+//!
+//! ```
+//! use straits::{Configuration, DataChannelInit, DataChannelState, PeerConnection};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), straits::Error> {
+//! let connection = PeerConnection::new(Configuration::default())?;
+//! let channel = connection.create_data_channel("chat", DataChannelInit::default())?;
+//! channel.on_open(|channel| {
+//!     let _ = channel.send_text("hello");
+//! });
+//! channel.on_message(|channel, message| println!("{}: {message:?}", channel.label()));
+//! channel.on_close(|channel| println!("{} is {}", channel.label(), channel.ready_state()));
+//! connection.on_ice_candidate(|candidate| println!("for the other side: {candidate:?}"));
+//! connection.on_connection_state_change(|state| println!("{state}"));
+//!
+//! let offer = connection.create_offer().await?;
+//! connection.set_local_description(offer).await?;
+//! assert_eq!(channel.ready_state(), DataChannelState::Connecting);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What differs from a browser
+//!
+//! - A future that is pending when its connection closes resolves with an `InvalidStateError`; a promise would stay pending
+//!   for ever.
+//! - Dropping the last handle of a connection and its channels closes it in order (see [`PeerConnection`]).
+//! - Candidates that come before the remote description are held, and sending on a channel that opens later can be
+//!   awaited. [`Configuration::strict_w3c`] follows the letter where it matters.
+//! - The agent is ICE-lite: it needs a peer that reaches it directly. STUN and TURN servers are not used.
+//!
+//! # Not supported
+//!
+//! Media, ICE-TCP, mDNS candidates, identity assertions.
+//!
+//! # Logging
+//!
+//! Through `tracing`: states and what was dropped at `debug`, packets at `trace`. All targets begin with `straits`, so
+//! `RUST_LOG=straits=debug` shows every layer.
 
 mod channel;
 mod configuration;

@@ -1,0 +1,238 @@
+//! Peers that vanish, packets that do not belong.
+
+#[path = "support/loopback.rs"]
+mod support;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+use straits::{
+    CloseReason, DataChannelInit, Message, PeerConnection, PeerConnectionState, SessionDescription, dtls,
+};
+use support::{Pair, candidates, negotiate, negotiate_with, peer, port, soon, trickle, with_port};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+async fn reaches(states: &mut mpsc::UnboundedReceiver<PeerConnectionState>, wanted: PeerConnectionState) {
+    while let Some(state) = soon("a state", states.recv()).await {
+        if state == wanted {
+            return;
+        }
+    }
+    panic!("the connection ended before it was {wanted}");
+}
+
+/// A peer that vanishes without a word: `disconnected` within 5 s, `failed` within 15 s, with a reason.
+#[test]
+fn a_vanished_peer_is_noticed() {
+    let lost = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let kept = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let a = kept.block_on(async { peer() });
+    let b = lost.block_on(async { peer() });
+    let (state, mut states) = mpsc::unbounded_channel();
+    a.on_connection_state_change(move |new| {
+        let _ = state.send(new);
+    });
+    let channel = a.create_data_channel("data", DataChannelInit::default()).unwrap();
+    trickle(&a, &b);
+    trickle(&b, &a);
+    kept.block_on(async {
+        negotiate(&a, &b).await;
+        soon("open", channel.opened()).await.unwrap();
+    });
+    // Its sockets close with its tasks; not a packet says so.
+    lost.shutdown_timeout(Duration::from_secs(5));
+    let start = Instant::now();
+    kept.block_on(async {
+        reaches(&mut states, PeerConnectionState::Disconnected).await;
+        assert!(start.elapsed() <= Duration::from_secs(5), "disconnected after {:?}", start.elapsed());
+        reaches(&mut states, PeerConnectionState::Failed).await;
+        assert!(start.elapsed() <= Duration::from_secs(15), "failed after {:?}", start.elapsed());
+        assert!(matches!(a.close_reason(), Some(CloseReason::Ice(_))), "{:?}", a.close_reason());
+        soon("an error", a.connected()).await.unwrap_err();
+    });
+    // The lost side knows that its task is gone.
+    kept.block_on(soon("the lost end", b.closed()));
+}
+
+/// W3C behaviour DTL-03: a certificate that is not the one of the description ends both connections.
+#[tokio::test]
+async fn a_wrong_fingerprint_fails() {
+    let (a, b) = (peer(), peer());
+    let channel = a.create_data_channel("data", DataChannelInit::default()).unwrap();
+    trickle(&a, &b);
+    trickle(&b, &a);
+    let falsify = |answer: SessionDescription| {
+        let mut lines: Vec<String> = answer.sdp.lines().map(str::to_owned).collect();
+        let line = lines.iter_mut().find(|line| line.starts_with("a=fingerprint:")).unwrap();
+        let last = if line.ends_with("00") { "01" } else { "00" };
+        line.replace_range(line.len() - 2.., last);
+        SessionDescription::answer(lines.join("\r\n") + "\r\n")
+    };
+    negotiate_with(&a, &b, falsify).await;
+    let error = soon("a failure", a.connected()).await.unwrap_err();
+    assert!(error.detail() == Some(straits::ErrorDetail::FingerprintFailure), "{error}");
+    assert_eq!(a.close_reason(), Some(CloseReason::Dtls(dtls::CloseReason::FingerprintMismatch)));
+    soon("the channel", channel.opened()).await.unwrap_err();
+    soon("a failure", b.connected()).await.unwrap_err();
+    assert_eq!(a.connection_state(), PeerConnectionState::Failed);
+    assert_eq!(b.connection_state(), PeerConnectionState::Failed);
+}
+
+/// Garbage from a third address, also such as looks like STUN, DTLS or SCTP, does not disturb a transfer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn packets_from_a_third_address_are_dropped() {
+    let (a, b) = (peer(), peer());
+    let channel_a = a.create_data_channel("data", DataChannelInit::default()).unwrap();
+    let (mut from_a, mut from_b) = (candidates(&a), candidates(&b));
+    negotiate(&a, &b).await;
+    let (of_a, of_b) = (
+        soon("a candidate", from_a.recv()).await.unwrap(),
+        soon("a candidate", from_b.recv()).await.unwrap(),
+    );
+    let targets = [port(&of_a), port(&of_b)].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    a.add_ice_candidate(of_b).await.unwrap();
+    b.add_ice_candidate(of_a).await.unwrap();
+    soon("open", channel_a.opened()).await.unwrap();
+    let channel_b = soon("the channel", b.accept_channel()).await.unwrap();
+
+    let attack = tokio::spawn(async move {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut random = ChaCha12Rng::seed_from_u64(3);
+        for n in 0..4000_usize {
+            let mut packet = vec![0; random.random_range(0..1400)];
+            random.fill(packet.as_mut_slice());
+            // STUN, DTLS handshake, DTLS data, anything.
+            if let (Some(first), Some(byte)) = ([0, 22, 23].get(n % 4), packet.first_mut()) {
+                *byte = *first;
+            }
+            for target in targets {
+                let _ = socket.send_to(&packet, target).await;
+            }
+        }
+    });
+    let sender = tokio::spawn(async move {
+        for n in 0..2000_u32 {
+            channel_a.send(n.to_be_bytes().repeat(1024)).await.unwrap();
+        }
+        channel_a
+    });
+    for n in 0..2000_u32 {
+        let message = soon("a message", channel_b.recv()).await;
+        assert!(message == Some(Message::from(n.to_be_bytes().repeat(1024))), "message {n}");
+    }
+    soon("the attack", attack).await.unwrap();
+    soon("the sender", sender).await.unwrap();
+    assert!(a.stats().datagrams_dropped + b.stats().datagrams_dropped > 0);
+    assert_eq!(a.connection_state(), PeerConnectionState::Connected);
+}
+
+/// Stands between two connections, which each see it as the other.
+struct Relay {
+    a: UdpSocket,
+    b: UdpSocket,
+}
+
+impl Relay {
+    /// Connects `a` and `b` through it.
+    async fn connect(a: &PeerConnection, b: &PeerConnection) -> (Self, SocketAddr, SocketAddr) {
+        let relay = Self {
+            a: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
+            b: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
+        };
+        let (mut from_a, mut from_b) = (candidates(a), candidates(b));
+        negotiate(a, b).await;
+        let of_a = soon("a candidate", from_a.recv()).await.unwrap();
+        let of_b = soon("a candidate", from_b.recv()).await.unwrap();
+        a.add_ice_candidate(with_port(&of_b, relay.a.local_addr().unwrap().port())).await.unwrap();
+        b.add_ice_candidate(with_port(&of_a, relay.b.local_addr().unwrap().port())).await.unwrap();
+        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        (relay, address(port(&of_a)), address(port(&of_b)))
+    }
+}
+
+/// RFC 6347 §4.2.2: a handshake message of type 1 in a plaintext handshake record.
+fn is_client_hello(datagram: &[u8]) -> bool {
+    datagram.first() == Some(&22) && datagram.get(3..5) == Some(&[0, 0]) && datagram.get(13) == Some(&1)
+}
+
+/// A ClientHello that overtakes the check which proves where it comes from is kept and used: here it is the only one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn early_dtls_is_kept() {
+    let (a, b) = (peer(), peer());
+    let channel = a.create_data_channel("data", DataChannelInit::default()).unwrap();
+    let (relay, address_a, address_b) = Relay::connect(&a, &b).await;
+    let task = tokio::spawn(async move {
+        let (mut to_b, mut to_a) = ([0; 2048], [0; 2048]);
+        let (mut held, mut hello) = (Vec::new(), None);
+        loop {
+            tokio::select! {
+                received = relay.a.recv_from(&mut to_b) => {
+                    let (len, _) = received.unwrap();
+                    relay.b.send_to(&to_b[..len], address_b).await.unwrap();
+                }
+                received = relay.b.recv_from(&mut to_a) => {
+                    let (len, _) = received.unwrap();
+                    let datagram = &to_a[..len];
+                    if is_client_hello(datagram) {
+                        if hello.replace(()).is_none() {
+                            relay.a.send_to(datagram, address_a).await.unwrap();
+                            for answer in held.drain(..) {
+                                let answer: Vec<u8> = answer;
+                                relay.a.send_to(&answer, address_a).await.unwrap();
+                            }
+                        }
+                    } else if hello.is_none() {
+                        held.push(datagram.to_vec());
+                    } else {
+                        relay.a.send_to(datagram, address_a).await.unwrap();
+                    }
+                }
+            }
+        }
+    });
+    soon("open", channel.opened()).await.unwrap();
+    task.abort();
+}
+
+/// Loss of a tenth of all packets, handshakes included, loses no message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loss_is_repaired() {
+    let (a, b) = (peer(), peer());
+    let channel_a = a.create_data_channel("data", DataChannelInit::default()).unwrap();
+    let (relay, address_a, address_b) = Relay::connect(&a, &b).await;
+    let task = tokio::spawn(async move {
+        let (mut to_b, mut to_a) = ([0; 2048], [0; 2048]);
+        let mut random = ChaCha12Rng::seed_from_u64(4);
+        loop {
+            let (socket, datagram, address) = tokio::select! {
+                received = relay.a.recv_from(&mut to_b) => (&relay.b, &to_b[..received.unwrap().0], address_b),
+                received = relay.b.recv_from(&mut to_a) => (&relay.a, &to_a[..received.unwrap().0], address_a),
+            };
+            if !random.random_bool(0.1) {
+                socket.send_to(datagram, address).await.unwrap();
+            }
+        }
+    });
+    soon("open", channel_a.opened()).await.unwrap();
+    let channel_b = soon("the channel", b.accept_channel()).await.unwrap();
+    for n in 0..100_u32 {
+        channel_a.send(n.to_be_bytes().repeat(512)).await.unwrap();
+    }
+    channel_a.close();
+    for n in 0..100_u32 {
+        assert_eq!(
+            soon("a message", channel_b.recv()).await,
+            Some(Message::from(n.to_be_bytes().repeat(512)))
+        );
+    }
+    assert_eq!(soon("the end", channel_b.recv()).await, None);
+    task.abort();
+}
+
+/// The pair of helpers above keeps its promise: an untouched pair connects and closes.
+#[tokio::test]
+async fn an_untouched_pair_connects_and_closes() {
+    Pair::new().await.close().await;
+}

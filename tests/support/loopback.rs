@@ -1,0 +1,117 @@
+//! Two connections of the facade in one process, over UDP on 127.0.0.1.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::time::Duration;
+use straits::{
+    Configuration, DataChannel, DataChannelInit, IceCandidate, PeerConnection, SessionDescription,
+};
+use tokio::sync::mpsc;
+
+/// Longer than anything here takes on a busy machine; a test that needs it has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Fails the test when it takes too long.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
+    }
+}
+
+pub(crate) fn configuration() -> Configuration {
+    Configuration::default().bind_address(([127, 0, 0, 1], 0).into())
+}
+
+pub(crate) fn peer() -> PeerConnection {
+    PeerConnection::new(configuration()).unwrap()
+}
+
+/// Hands the candidates of each side to the other, as long as both live.
+pub(crate) fn trickle(from: &PeerConnection, to: &PeerConnection) {
+    let to = to.downgrade();
+    from.on_ice_candidate(move |candidate| {
+        if let (Some(to), Some(candidate)) = (to.upgrade(), candidate) {
+            // The other side may be closed already.
+            let _ = to.add_ice_candidate(candidate).into_inner();
+        }
+    });
+}
+
+/// Offer and answer.
+pub(crate) async fn negotiate(offerer: &PeerConnection, answerer: &PeerConnection) {
+    negotiate_with(offerer, answerer, |description| description).await;
+}
+
+/// Offer and answer, where `change` sees the answer on its way.
+pub(crate) async fn negotiate_with(
+    offerer: &PeerConnection,
+    answerer: &PeerConnection,
+    change: impl FnOnce(SessionDescription) -> SessionDescription,
+) {
+    let offer = offerer.create_offer().await.unwrap();
+    offerer.set_local_description(offer.clone()).await.unwrap();
+    answerer.set_remote_description(offer).await.unwrap();
+    let answer = answerer.create_answer().await.unwrap();
+    answerer.set_local_description(answer.clone()).await.unwrap();
+    offerer.set_remote_description(change(answer)).await.unwrap();
+}
+
+/// Two connected ends and an open channel, by the Rust face alone: candidates travel inside the descriptions' wake.
+pub(crate) struct Pair {
+    pub(crate) a: PeerConnection,
+    pub(crate) b: PeerConnection,
+    pub(crate) channel_a: DataChannel,
+    pub(crate) channel_b: DataChannel,
+}
+
+impl Pair {
+    pub(crate) async fn new() -> Self {
+        Self::with(configuration(), configuration(), DataChannelInit::default()).await
+    }
+
+    pub(crate) async fn with(a: Configuration, b: Configuration, init: DataChannelInit) -> Self {
+        let a = PeerConnection::new(a).unwrap();
+        let b = PeerConnection::new(b).unwrap();
+        let channel_a = a.create_data_channel("data", init).unwrap();
+        trickle(&a, &b);
+        trickle(&b, &a);
+        negotiate(&a, &b).await;
+        soon("a to open", channel_a.opened()).await.unwrap();
+        let channel_b = soon("the channel to arrive", b.accept_channel()).await.unwrap();
+        soon("b to open", channel_b.opened()).await.unwrap();
+        Self { a, b, channel_a, channel_b }
+    }
+
+    /// Ends both and waits until their tasks and sockets are gone.
+    pub(crate) async fn close(self) {
+        self.a.close();
+        self.b.close();
+        soon("a to end", self.a.closed()).await;
+        soon("b to end", self.b.closed()).await;
+    }
+}
+
+/// The candidates of a connection as they are found.
+pub(crate) fn candidates(connection: &PeerConnection) -> mpsc::UnboundedReceiver<IceCandidate> {
+    let (found, candidates) = mpsc::unbounded_channel();
+    connection.on_ice_candidate(move |candidate| {
+        if let Some(candidate) = candidate
+            && !candidate.candidate.is_empty()
+        {
+            let _ = found.send(candidate);
+        }
+    });
+    candidates
+}
+
+/// The port of a candidate line, RFC 8839 §5.1: the sixth field.
+pub(crate) fn port(candidate: &IceCandidate) -> u16 {
+    candidate.candidate.split(' ').nth(5).unwrap().parse().unwrap()
+}
+
+/// The candidate with another port.
+pub(crate) fn with_port(candidate: &IceCandidate, port: u16) -> IceCandidate {
+    let mut fields: Vec<String> = candidate.candidate.split(' ').map(str::to_owned).collect();
+    fields[5] = port.to_string();
+    IceCandidate { candidate: fields.join(" "), ..candidate.clone() }
+}
