@@ -199,6 +199,8 @@ impl Dispatcher {
                 );
             }
         });
+        self.inner.lock().close_handled(id, &mut self.outcome.wakes);
+        self.outcome.deliver();
         // The handle above is gone: if it was the last one, so is the channel.
         self.inner.channel_released(id);
     }

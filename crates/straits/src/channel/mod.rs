@@ -177,7 +177,7 @@ impl DataChannel {
         }
     }
 
-    /// Waits until the channel is closed in both directions and says why.
+    /// Waits until the channel is closed in both directions and its handlers have run, and says why.
     ///
     /// After [`close`](Self::close) this means that the peer has everything that was accepted.
     pub async fn closed(&self) -> ChannelCloseReason {
@@ -185,17 +185,7 @@ impl DataChannel {
     }
 
     fn poll_closed(&self, cx: &Context<'_>) -> Poll<ChannelCloseReason> {
-        let mut state = self.0.connection().lock();
-        let Some(entry) = state.channels.get_mut(&self.shared().id) else {
-            return Poll::Ready(ChannelCloseReason::LocalClose);
-        };
-        match &entry.close_reason {
-            Some(reason) => Poll::Ready(reason.clone()),
-            None => {
-                entry.wait(cx);
-                Poll::Pending
-            }
-        }
+        self.0.connection().lock().poll_channel_closed(self.shared().id, cx)
     }
 
     /// Closes the channel unless it is; ready when it is closed.

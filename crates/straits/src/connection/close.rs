@@ -37,7 +37,7 @@ impl PeerConnection {
         }
     }
 
-    /// Waits until the connection has ended and its last packet was sent, and says why it ended.
+    /// Waits until the connection has ended, its last packet was sent and its handlers have run; says why it ended.
     ///
     /// A connection that merely `failed` has not ended; see [`close_reason`](Self::close_reason).
     pub async fn closed(&self) -> CloseReason {

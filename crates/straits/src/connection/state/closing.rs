@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use straits_peer::sctp::{self, ChannelId};
+use straits_peer::sctp::{self, ChannelCloseReason, ChannelId};
 use straits_peer::{CloseReason, PeerState};
 
 impl State {
@@ -76,11 +76,39 @@ impl State {
 
     pub(crate) fn poll_closed(&mut self, cx: &Context<'_>) -> Poll<CloseReason> {
         match &self.reason {
-            Some(reason) if self.detached => Poll::Ready(reason.clone()),
+            // Handlers that are yet to run would find nobody waiting for them any more.
+            Some(reason) if self.detached && !self.dispatcher.present => Poll::Ready(reason.clone()),
             _ => {
                 self.waiting.register(cx.waker());
                 Poll::Pending
             }
+        }
+    }
+
+    /// Ready when the channel is closed and its handlers have run.
+    pub(crate) fn poll_channel_closed(
+        &mut self,
+        id: ChannelId,
+        cx: &Context<'_>,
+    ) -> Poll<ChannelCloseReason> {
+        let is_dispatched = self.dispatcher.present;
+        let Some(entry) = self.channels.get_mut(&id) else {
+            return Poll::Ready(ChannelCloseReason::LocalClose);
+        };
+        match &entry.close_reason {
+            Some(reason) if entry.close_handled || !is_dispatched => Poll::Ready(reason.clone()),
+            _ => {
+                entry.waiting.register(cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The handlers of the end of a channel have returned.
+    pub(crate) fn close_handled(&mut self, id: ChannelId, wakes: &mut Vec<Waker>) {
+        if let Some(entry) = self.channels.get_mut(&id) {
+            entry.close_handled = true;
+            entry.waiting.drain_into(wakes);
         }
     }
 

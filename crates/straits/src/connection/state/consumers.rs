@@ -56,7 +56,7 @@ impl State {
             self.publish(&item, outcome);
             self.keep(item, &mut outcome.wakes);
         }
-        self.waiting.drain_into(&mut outcome.wakes);
+        self.wake_everybody(outcome);
     }
 
     /// What a dispatcher must have worked off before a future that changed the state may resolve.

@@ -75,6 +75,8 @@ pub(crate) struct Entry {
     /// Was the event given to a dispatcher? Each is, once, also to one that comes late.
     open_told: bool,
     close_told: bool,
+    /// The dispatcher is done with the end of the channel.
+    close_handled: bool,
     /// Is `Item::Readable` queued?
     readable_queued: bool,
     readers: WakerSet,
@@ -362,6 +364,7 @@ impl Entry {
             given,
             open_told: false,
             close_told: false,
+            close_handled: false,
             readable_queued: false,
             readers: WakerSet::default(),
             writers: WakerSet::default(),
