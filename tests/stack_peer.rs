@@ -48,7 +48,7 @@ fn the_sample_runs_through_every_layer() {
     assert_eq!((net.a.peer.poll_timeout(), net.b.peer.poll_timeout()), (None, None));
 }
 
-/// RFC 8842 §5.2 and RFC 8832 §6: the answerer is the DTLS client and takes even stream ids, the offerer odd ones.
+/// RFC 8842 §5.3 and RFC 8832 §6: the answerer is the DTLS client and takes even stream ids, the offerer odd ones.
 #[test]
 fn the_answerer_is_the_dtls_client_and_has_even_ids() {
     let (mut net, ours, _) = connected(seed());
@@ -56,9 +56,10 @@ fn the_answerer_is_the_dtls_client_and_has_even_ids() {
     let now = net.now();
     let back = net.b.peer.open_channel(now, labelled("back")).unwrap();
     assert_eq!(net.b.peer.channel(back).unwrap().stream_id(), Some(0));
-    assert_eq!(net.b.peer.channel(back).unwrap().state(), ChannelState::Connecting);
+    net.b.send(now, back, "right behind the OPEN");
     net.run_for(SECOND);
     assert_eq!(net.b.peer.channel(back).unwrap().state(), ChannelState::Open);
+    assert_eq!(net.a.texts(), ["right behind the OPEN"]);
 }
 
 /// Replaces the fingerprint of a description by that of a certificate nobody holds.
@@ -126,10 +127,12 @@ fn silence_disconnects_and_then_fails() {
 #[test]
 fn strangers_and_garbage_are_dropped_and_counted() {
     let (mut net, ours, _) = connected(seed());
-    let recorded: Vec<Datagram> = net.trace().iter().map(|record| record.datagram.clone()).collect();
+    let target = net.b.address;
+    let recorded = net.trace().iter().map(|record| record.datagram.clone());
+    let recorded: Vec<Datagram> = recorded.filter(|datagram| datagram.destination == target).collect();
     let third = "198.51.100.7:9".parse().unwrap();
     let before = net.b.peer.stats();
-    for datagram in recorded.iter().filter(|datagram| datagram.destination == net.b.address) {
+    for datagram in &recorded {
         // What the peer itself sent, from elsewhere; then cut short, then with a flipped bit, from the right address.
         net.inject(1, Datagram { source: third, ..datagram.clone() });
         let cut = datagram.payload.slice(..datagram.payload.len() / 2);
@@ -216,6 +219,8 @@ fn a_graceful_close_is_lossless_and_a_hard_one_reports() {
     assert!(net.b.peer.close_reason().unwrap().is_orderly());
 
     let (mut net, ours, _) = connected(seed());
+    // Until the peer has acknowledged the opening of the channel.
+    net.run_for(SECOND);
     let now = net.now();
     net.a.send(now, ours, &"x".repeat(50_000));
     net.a.peer.close(now);

@@ -43,6 +43,8 @@ pub enum CloseReason {
         /// Bytes that `send` had accepted and the peer had not acknowledged.
         undelivered: usize,
     },
+    /// Offer and answer are in place, and the data section was rejected (RFC 3264 §6: port zero).
+    DataRejected,
     /// ICE found no way to the peer, or lost it. A restart may mend it.
     Ice(ice::FailureReason),
     /// The DTLS session ended.
@@ -56,7 +58,7 @@ impl CloseReason {
     pub fn is_orderly(&self) -> bool {
         match self {
             Self::Local { .. } => true,
-            Self::Ice(_) => false,
+            Self::Ice(_) | Self::DataRejected => false,
             Self::Dtls(reason) => {
                 matches!(reason, dtls::CloseReason::LocalClose | dtls::CloseReason::RemoteClose)
             }
@@ -79,6 +81,7 @@ impl fmt::Display for CloseReason {
             Self::Local { undelivered } => {
                 write!(f, "closed by this side with {undelivered} bytes not delivered")
             }
+            Self::DataRejected => f.write_str("the answer rejected data channels"),
             Self::Ice(reason) => write!(f, "ICE: {reason}"),
             Self::Dtls(reason) => write!(f, "DTLS: {reason}"),
             Self::Sctp(reason) => write!(f, "SCTP: {reason:?}"),

@@ -1,7 +1,7 @@
 //! Signalling: what descriptions and candidates change in the transports.
 
 use super::config::SCTP_PORT;
-use super::{Event, GatheringState, MAX_EARLY_CANDIDATES, Peer};
+use super::{CloseReason, Event, GatheringState, MAX_EARLY_CANDIDATES, Peer};
 use crate::negotiation::{Change, LocalTransport, RemoteCandidate, RemoteTransport};
 use crate::{
     CandidateError, DescriptionError, DescriptionKind, IceCandidate, SdpType, SessionDescription,
@@ -180,6 +180,9 @@ impl Peer {
             if let Some(remote) = self.negotiation.remote().cloned() {
                 self.apply_remote(now, &remote);
             }
+        }
+        if change.rejected {
+            self.end(now, CloseReason::DataRejected);
         }
         self.settle(now);
     }
