@@ -4,7 +4,7 @@ mod channel;
 mod close;
 mod entry;
 mod incoming;
-mod message;
+pub(crate) mod message;
 mod opening;
 mod streams;
 #[cfg(test)]
