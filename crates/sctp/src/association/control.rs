@@ -34,7 +34,11 @@ pub(super) enum Control {
     Heartbeat {
         nonce: u64,
     },
-    HeartbeatAck(Bytes),
+    /// What came, to be returned unchanged.
+    HeartbeatAck {
+        info: Bytes,
+        others: Bytes,
+    },
     Error(Fault),
     /// The request in flight.
     ReconfigRequest,
@@ -77,7 +81,7 @@ impl Control {
             Self::CookieEcho
             | Self::CookieAck
             | Self::Heartbeat { .. }
-            | Self::HeartbeatAck(_)
+            | Self::HeartbeatAck { .. }
             | Self::Error(_)
             | Self::ReconfigRequest
             | Self::ReconfigResponse { .. }
@@ -93,7 +97,7 @@ impl Control {
             | Self::Abort { .. }
             | Self::ShutdownComplete { .. }
             | Self::StaleCookie { .. }
-            | Self::HeartbeatAck(_)
+            | Self::HeartbeatAck { .. }
             | Self::Error(_)
             | Self::ReconfigResponse { .. } => true,
             Self::Init

@@ -4,7 +4,7 @@ use super::control::Control;
 use super::state::Phase;
 use super::{Association, CloseReason, TimeoutKind};
 use crate::timer::Timer;
-use crate::wire::{self, Heartbeat};
+use crate::wire::{self, Heartbeat, WriteChunk};
 use bytes::Bytes;
 use rand::Rng;
 use std::time::{Duration, Instant};
@@ -106,9 +106,13 @@ impl Association {
             | Phase::Ended { .. } => false,
         };
         // What does not fit into a packet with its headers is dropped, not cut: a cut answer would be a wrong one.
-        let limit = self.config.max_packet_size.saturating_sub(wire::Header::LEN + Heartbeat::HEADER_LEN + 3);
-        if answers && heartbeat.info.len() <= limit && self.heartbeat_limit.allow(now) {
-            self.control.push(Control::HeartbeatAck(Bytes::copy_from_slice(heartbeat.info)));
+        let limit = self.config.max_packet_size.saturating_sub(wire::Header::LEN + 3);
+        if answers && heartbeat.len() <= limit && self.heartbeat_limit.allow(now) {
+            // RFC 9260 §8.3: "copied unchanged from the received HEARTBEAT chunk".
+            self.control.push(Control::HeartbeatAck {
+                info: Bytes::copy_from_slice(heartbeat.info),
+                others: Bytes::copy_from_slice(heartbeat.others),
+            });
         }
     }
 

@@ -97,8 +97,12 @@ impl Association {
                 self.phase.cookie().is_some_and(|cookie| packet.push(&CookieEcho { cookie }))
             }
             Control::CookieAck => packet.push(&CookieAck),
-            Control::Heartbeat { nonce } => packet.push(&Heartbeat { info: &nonce.to_be_bytes() }),
-            Control::HeartbeatAck(info) => packet.push(&Chunk::HeartbeatAck(Heartbeat { info })),
+            Control::Heartbeat { nonce } => {
+                packet.push(&Heartbeat { info: &nonce.to_be_bytes(), others: &[] })
+            }
+            Control::HeartbeatAck { info, others } => {
+                packet.push(&Chunk::HeartbeatAck(Heartbeat { info, others }))
+            }
             Control::Error(fault) => with_cause(Some(fault), |causes| packet.push(&ErrorChunk { causes })),
             Control::ReconfigRequest => {
                 self.reset.with_request(|reconfig| packet.push(reconfig)).unwrap_or(false)
@@ -132,7 +136,7 @@ impl Association {
             | Control::CookieEcho
             | Control::CookieAck
             | Control::Heartbeat { .. }
-            | Control::HeartbeatAck(_)
+            | Control::HeartbeatAck { .. }
             | Control::Error(_)
             | Control::ReconfigRequest
             | Control::ReconfigResponse { .. }
@@ -155,7 +159,7 @@ impl Association {
             Control::CookieEcho
             | Control::CookieAck
             | Control::Heartbeat { .. }
-            | Control::HeartbeatAck(_)
+            | Control::HeartbeatAck { .. }
             | Control::Error(_)
             | Control::ReconfigRequest
             | Control::ReconfigResponse { .. }

@@ -10,6 +10,7 @@ use std::fmt;
 /// |  Type = 4, 5  |  Chunk Flags  |       Heartbeat Length        |
 /// |    Heartbeat Info Type = 1    |        HB Info Length         |
 /// \              Sender-Specific Heartbeat Info                   /
+/// \                   Further parameters, if any                  /
 /// ```
 ///
 /// Pushed as it is it becomes a HEARTBEAT; the other one is [`Chunk::HeartbeatAck`](super::Chunk::HeartbeatAck).
@@ -17,12 +18,11 @@ use std::fmt;
 pub(crate) struct Heartbeat<'a> {
     /// Known to its sender only; the peer returns it as it is.
     pub(crate) info: &'a [u8],
+    /// Parameters behind the info as they came, to be returned too: none is defined, and we send none.
+    pub(crate) others: &'a [u8],
 }
 
 impl<'a> Heartbeat<'a> {
-    /// Chunk header and parameter header: what stands before the info.
-    pub(crate) const HEADER_LEN: usize = 8;
-
     pub(super) fn parse(raw: &RawChunk<'a>) -> Result<Self, ParseError> {
         let mut reader = Reader::new(raw.value);
         let kind = reader.u16()?;
@@ -33,10 +33,9 @@ impl<'a> Heartbeat<'a> {
         let info_len =
             usize::from(length).checked_sub(PARAMETER_HEADER_LEN).ok_or(ParseError::Length(length))?;
         let info = reader.take(info_len)?;
-        // Some count the padding of the parameter in the chunk's length.
+        // The padding of the last parameter may be counted in the chunk's length or not (RFC 9260 §3.2).
         reader.skip_up_to(padded(info_len).saturating_sub(info_len));
-        reader.finish()?;
-        Ok(Self { info })
+        Ok(Self { info, others: reader.rest() })
     }
 }
 
@@ -50,13 +49,18 @@ impl WriteChunk for Heartbeat<'_> {
     }
 
     fn value_len(&self) -> usize {
-        self.info.len().saturating_add(PARAMETER_HEADER_LEN)
+        let info_len = self.info.len().saturating_add(PARAMETER_HEADER_LEN);
+        if self.others.is_empty() { info_len } else { padded(info_len).saturating_add(self.others.len()) }
     }
 
     fn write_value(&self, out: &mut BytesMut) {
         out.put_u16(HEARTBEAT_INFO);
-        out.put_u16(u16::try_from(self.value_len()).unwrap_or(u16::MAX));
+        out.put_u16(u16::try_from(self.info.len().saturating_add(PARAMETER_HEADER_LEN)).unwrap_or(u16::MAX));
         out.put_slice(self.info);
+        if !self.others.is_empty() {
+            out.put_bytes(0, padded(self.info.len()).saturating_sub(self.info.len()));
+            out.put_slice(self.others);
+        }
     }
 }
 
@@ -83,7 +87,7 @@ mod tests {
     #[test]
     fn from_the_diagram() {
         let chunk = hex("0400000d 00010009 0102030405");
-        let expected = Heartbeat { info: &[1, 2, 3, 4, 5] };
+        let expected = Heartbeat { info: &[1, 2, 3, 4, 5], others: &[] };
         assert_eq!(parse_chunk(&chunk), Ok(Chunk::Heartbeat(expected)));
         assert_eq!(written(&expected), chunk);
         let answer = Chunk::HeartbeatAck(expected);
@@ -94,7 +98,10 @@ mod tests {
     #[test]
     fn counted_padding_is_accepted() {
         let chunk = hex("04000010 00010009 01020304 05ffffff");
-        assert_eq!(parse_chunk(&chunk), Ok(Chunk::Heartbeat(Heartbeat { info: &[1, 2, 3, 4, 5] })));
+        assert_eq!(
+            parse_chunk(&chunk),
+            Ok(Chunk::Heartbeat(Heartbeat { info: &[1, 2, 3, 4, 5], others: &[] }))
+        );
     }
 
     #[test]
@@ -104,10 +111,19 @@ mod tests {
             ("04000008 00020004", ParseError::Type(2)),
             ("04000008 00010003", ParseError::Length(3)),
             ("04000008 00010005", ParseError::Truncated),
-            ("0400000c 00010004 00000000", ParseError::Trailing(4)),
         ] {
             assert_eq!(parse_chunk(&hex(chunk)), Err(error), "{chunk}");
         }
+    }
+
+    /// RFC 9260 §8.3: the answer has "the Heartbeat Information TLV, together with any other received TLVs, copied
+    /// unchanged".
+    #[test]
+    fn other_parameters_are_returned() {
+        let chunk = hex("04000016 00010009 01020304 05000000 0abc0006 0607");
+        let expected = Heartbeat { info: &[1, 2, 3, 4, 5], others: &hex("0abc0006 0607") };
+        assert_eq!(parse_chunk(&chunk), Ok(Chunk::Heartbeat(expected)));
+        assert_eq!(written(&Chunk::HeartbeatAck(expected))[1..], chunk[1..]);
     }
 
     #[test]
@@ -117,9 +133,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn round_trip(info in bytes()) {
-            assert_round_trip(&Chunk::Heartbeat(Heartbeat { info: &info }));
-            assert_round_trip(&Chunk::HeartbeatAck(Heartbeat { info: &info }));
+        fn round_trip(info in bytes(), others in bytes()) {
+            assert_round_trip(&Chunk::Heartbeat(Heartbeat { info: &info, others: &others }));
+            assert_round_trip(&Chunk::HeartbeatAck(Heartbeat { info: &info, others: &others }));
         }
     }
 }

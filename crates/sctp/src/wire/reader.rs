@@ -48,10 +48,6 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
-    pub(crate) fn remaining(&self) -> usize {
-        self.rest.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

@@ -1,5 +1,6 @@
 //! Tests of whole packets.
 
+use super::chunk::UnknownChunk;
 use super::packet::seal;
 use super::testing::*;
 use super::*;

@@ -94,13 +94,6 @@ impl<'a, T: Tlv<'a>> TlvList<'a, T> {
         Iter { source: self.0, left: MAX_FIELDS }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        match self.0 {
-            Source::Wire(bytes) => bytes.is_empty(),
-            Source::Items(items) => items.is_empty(),
-        }
-    }
-
     /// Bytes on the wire without the padding of the last field.
     pub(super) fn wire_len(&self) -> usize {
         match self.0 {

@@ -78,7 +78,7 @@ impl Bench {
     fn packet(&mut self) -> Option<Vec<Seen>> {
         let wants = self.sender.wants_to_send(self.now);
         self.buffer.clear();
-        let header = wire::Header { source_port: 1, destination_port: 2, verification_tag: 3 };
+        let header = Header { source_port: 1, destination_port: 2, verification_tag: 3 };
         let mut writer = PacketWriter::new(&mut self.buffer, header, PACKET);
         let wrote = self.sender.write_data(self.now, &mut writer);
         let len = writer.finish(wire::Checksum::Zero);
