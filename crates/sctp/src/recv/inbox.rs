@@ -17,7 +17,18 @@ pub(super) struct Inboxes {
     /// Messages to read.
     readable: usize,
     reset: Option<DeferredReset>,
+    /// The last reset that was deferred and is performed: last TSN and streams.
+    performed: Option<(u64, Vec<StreamId>)>,
     events: VecDeque<ReceiverEvent>,
+}
+
+/// What became of a request to reset streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reset {
+    Done,
+    Deferred,
+    /// Another one is deferred.
+    Busy,
 }
 
 /// A message came that breaks the order of its stream.
@@ -55,33 +66,47 @@ impl Inboxes {
         if self.reset.as_ref().is_some_and(|reset| reset.last <= cumulative)
             && let Some(reset) = self.reset.take()
         {
+            self.performed = Some((reset.last, reset.streams.clone()));
             self.perform(reset, cumulative)?;
         }
         Ok(())
     }
 
-    /// Resets the streams (none: all) once the cumulative TSN has reached `last`. Answers whether it is done. There
-    /// must be no other deferred one.
+    /// Resets the streams (none: all) once the cumulative TSN has reached `last`.
     pub(super) fn reset(
         &mut self,
         last: u64,
         streams: &[StreamId],
         cumulative: u64,
-    ) -> Result<bool, OutOfOrder> {
+    ) -> Result<Reset, OutOfOrder> {
         let mut streams = streams.to_vec();
         streams.sort_unstable();
         streams.dedup();
+        // A peer that was told "in progress" may ask again under a new number (libwebrtc does): it is the same reset.
+        if let Some(reset) = &self.reset {
+            let is_same = reset.last == last && reset.streams == streams;
+            return Ok(if is_same { Reset::Deferred } else { Reset::Busy });
+        }
+        if self.performed.take().is_some_and(|performed| performed == (last, streams.clone())) {
+            return Ok(Reset::Done);
+        }
         let mut reset = DeferredReset { last, streams, held: Vec::new() };
         // What overtook the request.
         for (&id, stream) in &mut self.streams {
             if reset.covers(id) {
-                let behind = stream.waiting.extract_if(.., |_, complete| complete.first > last);
-                reset.held.extend(behind.map(|(_, complete)| complete));
+                let waiting = std::mem::take(&mut stream.waiting).into_iter();
+                let (behind, before): (BTreeMap<_, _>, _) =
+                    waiting.partition(|(_, complete)| complete.first > last);
+                stream.waiting = before;
+                reset.held.extend(behind.into_values());
             }
         }
+        if last <= cumulative {
+            self.perform(reset, cumulative)?;
+            return Ok(Reset::Done);
+        }
         self.reset = Some(reset);
-        self.advance(cumulative)?;
-        Ok(!self.is_resetting())
+        Ok(Reset::Deferred)
     }
 
     pub(super) fn is_resetting(&self) -> bool {
@@ -90,6 +115,7 @@ impl Inboxes {
 
     /// The peer restarted: what can be read stays, everything else is as new.
     pub(super) fn restart(&mut self) {
+        self.performed = None;
         let dropped = self.reset.take().into_iter().flat_map(|reset| reset.held);
         self.charge -= dropped.map(|complete| complete.body.charge()).sum::<usize>();
         for stream in self.streams.values_mut() {
@@ -100,7 +126,10 @@ impl Inboxes {
     /// The next whole message, unless its beginning was read as a part.
     pub(super) fn take_message(&mut self, id: StreamId) -> Option<Message> {
         let stream = self.streams.get_mut(&id)?;
-        let entry = stream.inbox.pop_front_if(|entry| !entry.is_rest)?;
+        if stream.inbox.front()?.is_rest {
+            return None;
+        }
+        let entry = stream.inbox.pop_front()?;
         stream.reads_parts = false;
         self.charge -= charge(entry.data.len());
         self.readable -= 1;
@@ -154,6 +183,17 @@ impl Inboxes {
             stream.is_announced = false;
         }
         Some(event)
+    }
+
+    /// What `charge` must be.
+    #[cfg(test)]
+    pub(super) fn recount(&self) -> usize {
+        let streams = self.streams.values().map(|stream| {
+            let inbox: usize = stream.inbox.iter().map(|entry| charge(entry.data.len())).sum();
+            inbox + stream.waiting.values().map(|complete| complete.body.charge()).sum::<usize>()
+        });
+        let held = self.reset.iter().flat_map(|reset| &reset.held).map(|complete| complete.body.charge());
+        streams.sum::<usize>() + held.sum::<usize>()
     }
 
     fn put_in_order(&mut self, complete: Complete, cumulative: u64) -> Result<(), OutOfOrder> {

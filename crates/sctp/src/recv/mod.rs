@@ -9,7 +9,8 @@
 //! was advertised everything is taken up to twice the window, since peers count payload only. From then on there is
 //! room only for chunks that fill a gap, which is what the second half of the memory is kept for: the largest TSN need
 //! not be dropped to make room. The next chunk in sequence is always taken while the application has nothing to read,
-//! or a message larger than the window could never be completed.
+//! or a message larger than the window could never be completed. In all no more is held than twice the window and one
+//! message of the largest size.
 
 mod acks;
 mod inbox;
@@ -22,7 +23,7 @@ use crate::number::{Ppid, StreamId, Tsn, tsn};
 use crate::wire::{Data, GapBlock, List, PacketWriter, Sack};
 use acks::{Acks, Extent, Noted};
 use bytes::Bytes;
-use inbox::{Inboxes, OutOfOrder};
+use inbox::{Inboxes, OutOfOrder, Reset};
 use reassembly::{Reassembly, Refusal};
 use std::time::{Duration, Instant};
 use tracker::{Tracker, Verdict};
@@ -109,7 +110,7 @@ pub(crate) enum ResetOutcome {
     /// Data before it is missing still: performed, with `StreamsReset`, when that has come (see
     /// [`Receiver::is_resetting`]).
     InProgress,
-    /// A stream id is not among the incoming streams, the TSN is absurd, or another reset is deferred; nothing was
+    /// A stream id is not among the incoming streams, the TSN is absurd, or another reset is deferred: nothing was
     /// done.
     Refused,
     /// Abort with "Protocol Violation".
@@ -298,12 +299,13 @@ impl Receiver {
         let last = self.tracker.unwrap(last_tsn);
         let cumulative = self.tracker.cumulative();
         let is_known = streams.iter().all(|stream| stream.0 < self.streams);
-        if !is_known || self.inboxes.is_resetting() || last.saturating_sub(cumulative) > MAX_RESET_DISTANCE {
+        if !is_known || last.saturating_sub(cumulative) > MAX_RESET_DISTANCE {
             return ResetOutcome::Refused;
         }
         match self.inboxes.reset(last, streams, cumulative) {
-            Ok(true) => ResetOutcome::Done,
-            Ok(false) => ResetOutcome::InProgress,
+            Ok(Reset::Done) => ResetOutcome::Done,
+            Ok(Reset::Deferred) => ResetOutcome::InProgress,
+            Ok(Reset::Busy) => ResetOutcome::Refused,
             Err(OutOfOrder(violation)) => ResetOutcome::Violation(violation),
         }
     }
@@ -342,6 +344,9 @@ impl Receiver {
         // immediately send an ERROR chunk with cause set to "Invalid Stream Identifier" […], and discard the DATA
         // chunk."
         if data.stream.0 >= self.streams {
+            if let Err(Refusal::Violation(violation)) = self.reassembly.check_runs(number, data) {
+                return DataOutcome::Violation(violation);
+            }
             self.tracker.insert(number);
             return self.settle().unwrap_or(DataOutcome::InvalidStream);
         }
@@ -357,14 +362,12 @@ impl Receiver {
 
     /// Whether there is room.
     fn admit(&self, number: u64, len: usize) -> Result<(), DataOutcome> {
+        // Of what is in sequence only one message can be incomplete, and it is bounded; all else is readable.
+        if number == self.tracker.cumulative() + 1 && !self.has_readable() {
+            return Ok(());
+        }
         let charge = self.charge() + len + CHUNK_OVERHEAD;
         let cap = self.config.window.saturating_mul(2);
-        if number == self.tracker.cumulative() + 1 && !self.has_readable() {
-            // Only one message can be incomplete in sequence; whatever else fills the memory then will never be read.
-            let limit = cap.saturating_add(self.config.max_message_size);
-            let overrun = DataOutcome::Violation("receive buffer full of data that cannot be delivered");
-            return if charge > limit { Err(overrun) } else { Ok(()) };
-        }
         // RFC 9260 §6.2: "When the receiver's advertised window is 0, the receiver MUST drop any new incoming DATA chunk
         // with a TSN larger than the largest TSN received so far." What is lower has the reserve above the window.
         let is_shut = self.advertised == 0 && self.window() == 0;

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// What is held of messages that are not complete.
 #[derive(Debug)]
 pub(super) struct Reassembly {
-    /// The run that ends at the cumulative TSN.
+    /// The run that ends at the cumulative TSN. It has the beginning of its message, since all before it is there.
     current: Option<Run>,
     /// Runs beyond it by their first TSN.
     runs: BTreeMap<u64, Run>,
@@ -83,32 +83,41 @@ impl Reassembly {
 
     /// Whether a fragment fits what arrived before it. `tracker` does not know it yet.
     pub(super) fn check(&self, tsn: u64, data: &Data<'_>, tracker: &Tracker) -> Result<(), Refusal> {
-        // RFC 9260 §6.9: "The transmitter MUST then assign, in sequence, a separate TSN to each of the DATA chunks in
-        // the series."
-        match self.run_before(tsn) {
-            Some(run) if run.ends => require(data.begin, "fragment without a beginning")?,
-            Some(run) => {
-                require(!data.begin, "message begins before the end of another")?;
-                run.matches(data)?;
-            }
-            None if tracker.contains(tsn.saturating_sub(1)) => {
-                require(data.begin, "fragment without a beginning")?;
-            }
-            None => {}
+        let (has_before, has_after) = self.check_runs(tsn, data)?;
+        // What has arrived and is not in a run was a whole message.
+        if !has_before && tracker.contains(tsn.saturating_sub(1)) {
+            require(data.begin, HEADLESS)?;
         }
-        match self.runs.get(&(tsn + 1)) {
-            Some(run) if run.begins => require(data.end, "message begins before the end of another")?,
-            Some(run) => {
-                require(!data.end, "fragment without a beginning")?;
-                run.matches(data)?;
-            }
-            None if tracker.contains(tsn + 1) => {
-                require(data.end, "message begins before the end of another")?;
-            }
-            None => {}
+        if !has_after && tracker.contains(tsn + 1) {
+            require(data.end, ENDLESS)?;
         }
         let opens = data.begin && !data.end && tsn != tracker.cumulative() + 1;
         if opens && self.is_crowded(data.stream) { Err(Refusal::TooManyIncomplete) } else { Ok(()) }
+    }
+
+    /// Whether a fragment fits the runs before and behind it; answers whether there are such.
+    pub(super) fn check_runs(&self, tsn: u64, data: &Data<'_>) -> Result<(bool, bool), Refusal> {
+        // RFC 9260 §6.9: "The transmitter MUST then assign, in sequence, a separate TSN to each of the DATA chunks in
+        // the series."
+        let before = self.run_before(tsn);
+        match before {
+            Some(run) if run.ends => require(data.begin, HEADLESS)?,
+            Some(run) => {
+                require(!data.begin, ENDLESS)?;
+                run.matches(data)?;
+            }
+            None => {}
+        }
+        let after = self.runs.get(&(tsn + 1));
+        match after {
+            Some(run) if run.begins => require(data.end, ENDLESS)?,
+            Some(run) => {
+                require(!data.end, HEADLESS)?;
+                run.matches(data)?;
+            }
+            None => {}
+        }
+        Ok((before.is_some(), after.is_some()))
     }
 
     /// Takes a fragment that `check` let pass. `cumulative` is the cumulative TSN with it.
@@ -131,22 +140,33 @@ impl Reassembly {
     /// The stream and the SSN (none: unordered) of the message of which a part can be read before it is complete, and
     /// the TSN it begins with.
     pub(super) fn readable_part(&self) -> Option<(StreamId, Option<Ssn>, u64)> {
-        let run = self.current.as_ref().filter(|run| run.begins && run.bytes > 0)?;
+        let run = self.current.as_ref().filter(|run| run.bytes > 0)?;
         Some((run.stream, run.ssn, run.first))
     }
 
     /// Of the message that `readable_part` names.
     pub(super) fn readable_ppid(&self) -> Option<Ppid> {
-        self.current.as_ref().filter(|run| run.begins && run.bytes > 0).map(|run| run.ppid)
+        self.current.as_ref().filter(|run| run.bytes > 0).map(|run| run.ppid)
     }
 
     /// Takes the next piece of the message that `readable_part` names.
     pub(super) fn take_part(&mut self) -> Option<Part> {
-        let run = self.current.as_mut().filter(|run| run.begins && run.bytes > 0)?;
+        let run = self.current.as_mut().filter(|run| run.bytes > 0)?;
         self.charge -= run.charge();
         let part = Part { ppid: run.ppid, data: run.take_piece(), last: false };
         self.charge += run.charge();
         Some(part)
+    }
+
+    /// What `charge` must be.
+    #[cfg(test)]
+    pub(super) fn recount(&self) -> usize {
+        let runs = self.current.iter().chain(self.runs.values());
+        runs.map(|run| {
+            let pieces = std::iter::once(&run.head).chain(&run.more).filter(|piece| !piece.is_empty());
+            pieces.map(|piece| piece.len() + CHUNK_OVERHEAD).sum::<usize>()
+        })
+        .sum()
     }
 
     fn insert_fragment(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) -> Inserted {
@@ -213,6 +233,7 @@ impl Reassembly {
         if let Some(lowest) = self.runs.first_entry()
             && *lowest.key() <= cumulative
         {
+            debug_assert!(self.current.is_none() && lowest.get().begins);
             self.current = Some(lowest.remove());
         }
     }
@@ -411,10 +432,13 @@ fn require(holds: bool, violation: &'static str) -> Result<(), Refusal> {
     if holds { Ok(()) } else { Err(Refusal::Violation(violation)) }
 }
 
+const HEADLESS: &str = "fragment without a beginning";
+const ENDLESS: &str = "message begins before the end of another";
 /// Messages that may have begun out of sequence without being complete, all streams together.
 pub(super) const MAX_BEGUN: usize = 1024;
 /// The same for one stream, at the least: it is a window full of typical messages if that is more, so that a burst of
 /// losses on a fast path does not lose more here.
 pub(super) const MIN_BEGUN_PER_STREAM: usize = 64;
-/// RFC 8831 §6.6: "the sender SHOULD limit the maximum message size to 16 KB" without interleaving.
+/// RFC 8831 §6.6: "As long as message interleaving is not supported, the sender SHOULD limit the maximum message size
+/// to 16 KB to avoid monopolization."
 const TYPICAL_MESSAGE: usize = 16 << 10;

@@ -1,1 +1,190 @@
+//! Tests of the receiver as a whole, by topic.
 
+mod fragments;
+mod model;
+mod order;
+mod resets;
+mod room;
+mod sacks;
+
+use super::*;
+use crate::number::Ssn;
+use crate::wire::{self, Checksum, Chunk, Header};
+use bytes::BytesMut;
+
+const WINDOW: usize = 4 << 20;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A DATA chunk that owns its payload. Flags as letters: I U B E.
+#[derive(Clone, Debug)]
+struct Piece {
+    tsn: u32,
+    stream: u16,
+    ssn: u16,
+    ppid: u32,
+    flags: &'static str,
+    payload: Vec<u8>,
+}
+
+/// Stream 0, SSN 0, PPID 53.
+fn piece(tsn: u32, flags: &'static str, payload: impl AsRef<[u8]>) -> Piece {
+    Piece { tsn, stream: 0, ssn: 0, ppid: 53, flags, payload: payload.as_ref().to_vec() }
+}
+
+impl Piece {
+    fn stream(self, stream: u16) -> Self {
+        Self { stream, ..self }
+    }
+
+    fn ssn(self, ssn: u16) -> Self {
+        Self { ssn, ..self }
+    }
+
+    fn ppid(self, ppid: u32) -> Self {
+        Self { ppid, ..self }
+    }
+
+    fn data(&self) -> Data<'_> {
+        Data {
+            tsn: Tsn(self.tsn),
+            stream: StreamId(self.stream),
+            ssn: Ssn(self.ssn),
+            ppid: Ppid(self.ppid),
+            begin: self.flags.contains('B'),
+            end: self.flags.contains('E'),
+            unordered: self.flags.contains('U'),
+            immediate: self.flags.contains('I'),
+            payload: &self.payload,
+        }
+    }
+}
+
+/// What a SACK says: cumulative TSN, a_rwnd, gap blocks, duplicates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    cumulative: u32,
+    a_rwnd: u32,
+    gaps: Vec<(u16, u16)>,
+    duplicates: Vec<u32>,
+}
+
+/// A receiver that was started with initial TSN 1 and ten streams unless said otherwise.
+struct Rig {
+    receiver: Receiver,
+    now: Instant,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut ReceiverConfig)) -> Self {
+        let mut config = ReceiverConfig { window: WINDOW, max_message_size: 256 << 10, sack_delay: ms(200) };
+        change(&mut config);
+        Self::starting_at(config, 1)
+    }
+
+    fn starting_at(config: ReceiverConfig, initial: u32) -> Self {
+        let mut receiver = Receiver::new(config);
+        receiver.start(Tsn(initial), 10);
+        Self { receiver, now: Instant::now() }
+    }
+
+    /// One packet with one chunk.
+    fn take(&mut self, piece: &Piece) -> DataOutcome {
+        let outcome = self.receiver.handle_data(&piece.data());
+        self.receiver.end_of_packet(self.now);
+        // Behind a violation there is no association.
+        if !matches!(outcome, DataOutcome::Violation(_)) {
+            self.check();
+        }
+        outcome
+    }
+
+    #[track_caller]
+    fn accept(&mut self, piece: &Piece) {
+        assert_eq!(self.take(piece), DataOutcome::Accepted, "{piece:?}");
+    }
+
+    /// Invariants that hold after every step.
+    fn check(&self) {
+        let receiver = &self.receiver;
+        assert_eq!(receiver.charge(), receiver.reassembly.recount() + receiver.inboxes.recount());
+        assert!(receiver.window() <= receiver.config.window);
+    }
+
+    fn sack(&mut self) -> Option<Told> {
+        self.sack_within(1191)
+    }
+
+    fn sack_within(&mut self, packet_size: usize) -> Option<Told> {
+        let header = Header { source_port: 1, destination_port: 1, verification_tag: 1 };
+        let mut buffer = BytesMut::new();
+        let mut packet = PacketWriter::new(&mut buffer, header, packet_size);
+        let written = self.receiver.write_sack(&mut packet);
+        assert_eq!(packet.finish(Checksum::Crc32c) > 0, written);
+        if !written {
+            return None;
+        }
+        assert!(buffer.len() <= packet_size);
+        let (_, mut chunks) = wire::parse(&buffer, false).unwrap();
+        let Some(Ok(Chunk::Sack(sack))) = chunks.next() else { panic!("no SACK") };
+        Some(Told {
+            cumulative: sack.cumulative_tsn.0,
+            a_rwnd: sack.a_rwnd,
+            gaps: sack.gaps.iter().map(|block| (block.start, block.end)).collect(),
+            duplicates: sack.duplicates.iter().map(|tsn| tsn.0).collect(),
+        })
+    }
+
+    /// The SACKs that are due.
+    fn due(&mut self) -> Vec<Told> {
+        let mut sacks = Vec::new();
+        while self.receiver.sack_due() {
+            sacks.push(self.sack().unwrap());
+        }
+        sacks
+    }
+
+    fn recv(&mut self, stream: u16) -> Option<String> {
+        let message = self.receiver.recv(StreamId(stream))?;
+        self.check();
+        Some(String::from_utf8(message.data.to_vec()).unwrap())
+    }
+
+    fn recv_all(&mut self, stream: u16) -> Vec<String> {
+        std::iter::from_fn(|| self.recv(stream)).collect()
+    }
+
+    fn recv_part(&mut self, stream: u16) -> Option<(String, bool)> {
+        let part = self.receiver.recv_part(StreamId(stream))?;
+        self.check();
+        Some((String::from_utf8(part.data.to_vec()).unwrap(), part.last))
+    }
+
+    fn events(&mut self) -> Vec<ReceiverEvent> {
+        std::iter::from_fn(|| self.receiver.poll_event()).collect()
+    }
+}
+
+fn readable(stream: u16) -> ReceiverEvent {
+    ReceiverEvent::Readable(StreamId(stream))
+}
+
+/// All orders of the indices below `n`.
+fn permutations(n: usize) -> Vec<Vec<usize>> {
+    let Some(last) = n.checked_sub(1) else { return vec![Vec::new()] };
+    let shorter = permutations(last);
+    let insert_everywhere = |order: Vec<usize>| {
+        (0..n).map(move |position| {
+            let mut order = order.clone();
+            order.insert(position, last);
+            order
+        })
+    };
+    shorter.into_iter().flat_map(insert_everywhere).collect()
+}

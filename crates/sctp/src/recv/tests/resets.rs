@@ -1,0 +1,127 @@
+//! The peer resets its streams (RFC 6525 §5.2.2).
+
+use super::*;
+
+fn reset(streams: &[u16]) -> ReceiverEvent {
+    ReceiverEvent::StreamsReset(streams.iter().map(|&stream| StreamId(stream)).collect())
+}
+
+fn request(rig: &mut Rig, last: u32, streams: &[u16]) -> ResetOutcome {
+    let streams: Vec<_> = streams.iter().map(|&stream| StreamId(stream)).collect();
+    let outcome = rig.receiver.reset_request(Tsn(last), &streams);
+    rig.check();
+    outcome
+}
+
+#[test]
+fn at_once_when_everything_before_has_come() {
+    let mut rig = Rig::new();
+    rig.accept(&piece(1, "BE", "a"));
+    rig.accept(&piece(2, "BE", "b").stream(1));
+    assert_eq!(request(&mut rig, 2, &[0]), ResetOutcome::Done);
+    assert_eq!(rig.events(), [readable(0), readable(1), reset(&[0])]);
+    rig.accept(&piece(3, "BE", "new"));
+    rig.accept(&piece(4, "BE", "goes on").stream(1).ssn(1));
+    assert_eq!(rig.recv_all(0), ["a", "new"]);
+    assert_eq!(rig.recv_all(1), ["b", "goes on"]);
+}
+
+/// E2: deferred until the cumulative TSN is there; data of these streams beyond it is held, that of others is not.
+#[test]
+fn deferred() {
+    let mut rig = Rig::new();
+    rig.accept(&piece(1, "BE", "a"));
+    rig.accept(&piece(3, "BE", "c").ssn(2));
+    assert_eq!(request(&mut rig, 3, &[0]), ResetOutcome::InProgress);
+    rig.accept(&piece(4, "BE", "new"));
+    rig.accept(&piece(5, "UBE", "new unordered"));
+    rig.accept(&piece(6, "BE", "other").stream(1));
+    assert_eq!(rig.events(), [readable(0), readable(1)]);
+    assert_eq!((rig.recv_all(0), rig.recv_all(1)), (vec!["a".into()], vec!["other".into()]));
+    assert!(rig.receiver.is_resetting());
+    assert!(rig.receiver.charge() > 2 * CHUNK_OVERHEAD, "what is held counts");
+    rig.accept(&piece(2, "BE", "b").ssn(1));
+    assert!(!rig.receiver.is_resetting());
+    assert_eq!(rig.events(), [readable(0), reset(&[0])]);
+    assert_eq!(rig.recv_all(0), ["b", "c", "new", "new unordered"]);
+    assert_eq!(rig.receiver.charge(), 0);
+}
+
+/// What overtook the request waits too, fragments among it.
+#[test]
+fn deferred_after_data_beyond_it() {
+    let mut rig = Rig::new();
+    rig.accept(&piece(6, "E", "fragments").ssn(1));
+    rig.accept(&piece(5, "B", "new ").ssn(1));
+    rig.accept(&piece(3, "BE", "c").ssn(2));
+    assert_eq!(request(&mut rig, 3, &[0]), ResetOutcome::InProgress);
+    rig.accept(&piece(2, "BE", "b").ssn(1));
+    rig.accept(&piece(1, "BE", "a"));
+    assert_eq!(rig.recv_all(0), ["a", "b", "c"]);
+    rig.accept(&piece(4, "BE", "new"));
+    assert_eq!(rig.recv_all(0), ["new", "new fragments"]);
+}
+
+/// E3: "If no stream numbers are listed in the parameter, then all incoming streams MUST be reset".
+#[test]
+fn all_streams() {
+    let mut rig = Rig::new();
+    for stream in 0..3 {
+        rig.accept(&piece(1 + u32::from(stream), "BE", "x").stream(stream));
+    }
+    assert_eq!(request(&mut rig, 3, &[]), ResetOutcome::Done);
+    rig.events();
+    for stream in 0..3 {
+        rig.accept(&piece(4 + u32::from(stream), "BE", "y").stream(stream));
+        assert_eq!(rig.recv_all(stream), ["x", "y"]);
+    }
+}
+
+#[test]
+fn refused() {
+    let mut rig = Rig::new();
+    assert_eq!(request(&mut rig, 0, &[3, 10]), ResetOutcome::Refused);
+    assert_eq!(request(&mut rig, 100_000, &[3]), ResetOutcome::Refused);
+    assert_eq!(request(&mut rig, 2, &[3, 1, 3]), ResetOutcome::InProgress);
+    assert_eq!(request(&mut rig, 3, &[1]), ResetOutcome::Refused);
+    rig.accept(&piece(1, "BE", "x"));
+    rig.accept(&piece(2, "BE", "x").ssn(1));
+    assert_eq!(rig.events(), [readable(0), reset(&[1, 3])]);
+}
+
+/// libwebrtc asks again under a new request number when it is told "in progress": one reset, one event.
+#[test]
+fn asked_again_while_deferred_and_after() {
+    let mut rig = Rig::new();
+    assert_eq!(request(&mut rig, 1, &[4, 2]), ResetOutcome::InProgress);
+    assert_eq!(request(&mut rig, 1, &[2, 4]), ResetOutcome::InProgress);
+    rig.accept(&piece(1, "BE", "x"));
+    assert_eq!(rig.events(), [readable(0), reset(&[2, 4])]);
+    assert_eq!(request(&mut rig, 1, &[2, 4]), ResetOutcome::Done);
+    assert_eq!(rig.events(), []);
+    assert_eq!(request(&mut rig, 1, &[2, 4]), ResetOutcome::Done);
+    assert_eq!(rig.events(), [reset(&[2, 4])]);
+}
+
+/// A deferred reset is no second, unbounded queue.
+#[test]
+fn held_data_is_bounded() {
+    let mut rig = Rig::with(|config| config.window = 64 << 10);
+    assert_eq!(request(&mut rig, 1, &[0]), ResetOutcome::InProgress);
+    for tsn in 2..1000 {
+        rig.take(&piece(tsn, "UBE", [0; 1000]));
+        rig.due();
+        assert!(rig.receiver.charge() <= 2 * (64 << 10));
+    }
+    assert_eq!(rig.take(&piece(500, "UBE", "x")), DataOutcome::Dropped(DropReason::BufferFull));
+}
+
+#[test]
+fn restart_forgets_a_deferred_reset() {
+    let mut rig = Rig::new();
+    assert_eq!(request(&mut rig, 5, &[0]), ResetOutcome::InProgress);
+    rig.accept(&piece(6, "BE", "x"));
+    rig.receiver.start(Tsn(100), 10);
+    assert!(!rig.receiver.is_resetting());
+    assert_eq!((rig.events(), rig.receiver.charge()), (vec![], 0));
+}
