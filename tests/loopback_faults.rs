@@ -152,50 +152,6 @@ impl Relay {
     }
 }
 
-/// RFC 6347 §4.2.2: a handshake message of type 1 in a plaintext handshake record.
-fn is_client_hello(datagram: &[u8]) -> bool {
-    datagram.first() == Some(&22) && datagram.get(3..5) == Some(&[0, 0]) && datagram.get(13) == Some(&1)
-}
-
-/// A ClientHello that overtakes the check which proves where it comes from is kept and used: here it is the only one.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn early_dtls_is_kept() {
-    let (a, b) = (peer(), peer());
-    let channel = a.create_data_channel("data", DataChannelInit::default()).unwrap();
-    let (relay, address_a, address_b) = Relay::connect(&a, &b).await;
-    let task = tokio::spawn(async move {
-        let (mut to_b, mut to_a) = ([0; 2048], [0; 2048]);
-        let (mut held, mut hello) = (Vec::new(), None);
-        loop {
-            tokio::select! {
-                received = relay.a.recv_from(&mut to_b) => {
-                    let (len, _) = received.unwrap();
-                    relay.b.send_to(&to_b[..len], address_b).await.unwrap();
-                }
-                received = relay.b.recv_from(&mut to_a) => {
-                    let (len, _) = received.unwrap();
-                    let datagram = &to_a[..len];
-                    if is_client_hello(datagram) {
-                        if hello.replace(()).is_none() {
-                            relay.a.send_to(datagram, address_a).await.unwrap();
-                            for answer in held.drain(..) {
-                                let answer: Vec<u8> = answer;
-                                relay.a.send_to(&answer, address_a).await.unwrap();
-                            }
-                        }
-                    } else if hello.is_none() {
-                        held.push(datagram.to_vec());
-                    } else {
-                        relay.a.send_to(datagram, address_a).await.unwrap();
-                    }
-                }
-            }
-        }
-    });
-    soon("open", channel.opened()).await.unwrap();
-    task.abort();
-}
-
 /// Loss of a tenth of all packets, handshakes included, loses no message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loss_is_repaired() {

@@ -388,3 +388,44 @@ impl Drop for Driver {
 const BUDGET: usize = 96 << 10;
 /// Rounds in one poll of the task before other tasks of its worker have their turn.
 const ROUNDS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Configuration;
+    use straits_peer::Peer;
+    use straits_peer::dtls::Identity;
+
+    /// A datagram that the peer counts as dropped was handed to it: without a description it knows no route.
+    fn handed_over(driver: &Driver, key: Key) -> u64 {
+        driver.connections[&key].inner.lock().peer.stats().datagrams_dropped
+    }
+
+    #[tokio::test]
+    async fn early_dtls_reaches_the_peer_when_its_source_is_proven() {
+        let now = crate::endpoint::now();
+        let peer = Peer::new(straits_peer::Config::default(), Identity::generate().unwrap(), [1; 32], now);
+        let runtime = tokio::runtime::Handle::current();
+        let inner = Arc::new(Inner::new(peer, Configuration::default(), runtime));
+        let mut driver = Driver::new(Arc::new(Shared::default()), Vec::new(), false);
+        let key = Key(0);
+        driver.attach(key, inner);
+        let route =
+            |port| Route { local: ([127, 0, 0, 1], 1000).into(), remote: ([127, 0, 0, 1], port).into() };
+
+        // Two records' worth of DTLS, joined by the system into one run of stride 20.
+        let hello = [22_u8; 40];
+        driver.feed(now, route(1), &hello, 20);
+        driver.feed(now, route(2), &hello, 40);
+        assert_eq!(handed_over(&driver, key), 0);
+        // What is neither STUN nor DTLS goes to the one connection there is, which drops and counts it.
+        driver.feed(now, route(3), &[200], 1);
+        assert_eq!(handed_over(&driver, key), 1);
+
+        driver.chores.push(Chore::RouteAdded(route(1)));
+        driver.do_chores(key, now);
+        assert_eq!(handed_over(&driver, key), 3);
+        driver.feed(now, route(1), &hello, 20);
+        assert_eq!(handed_over(&driver, key), 5, "a proven source is early no more");
+    }
+}
