@@ -90,6 +90,7 @@ impl Association {
 
     /// Largest message the peer takes, from its SDP `a=max-message-size`; `None` is no limit.
     pub fn set_max_send_message_size(&mut self, max: Option<usize>) {
+        self.max_send_message_size = max;
         self.sender.set_max_message_size(max);
     }
 
@@ -106,7 +107,10 @@ impl Association {
         ppid: Ppid,
         data: Bytes,
     ) -> Result<(), SendError> {
-        self.send(now, stream, ppid, data, true, Reliability::Reliable)
+        self.sender.set_max_message_size(None);
+        let result = self.send(now, stream, ppid, data, true, Reliability::Reliable);
+        self.sender.set_max_message_size(self.max_send_message_size);
+        result
     }
 
     /// Drops what can be read on a stream.

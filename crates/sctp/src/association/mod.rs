@@ -57,6 +57,7 @@ pub struct Association {
     control: ControlQueue,
     reset: Reset,
     prober: Prober,
+    max_send_message_size: Option<usize>,
     /// Timeouts in a row (RFC 9260 §8.1).
     errors: u32,
     stranger_limit: RateLimit,
@@ -97,6 +98,7 @@ impl Association {
             control: ControlQueue::default(),
             reset: Reset::new(),
             prober: Prober::new(now),
+            max_send_message_size: None,
             errors: 0,
             stranger_limit: RateLimit::new(MAX_STRANGER_ANSWERS, now),
             heartbeat_limit: RateLimit::new(MAX_HEARTBEAT_ANSWERS, now),

@@ -35,6 +35,8 @@ impl Association {
     }
 
     fn write_packet(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+        // The last packet may have emptied the queue of a stream that is to be reset.
+        self.advance_reset(now);
         while self.control.front().is_some_and(Control::stands_alone) {
             if let Some(control) = self.control.pop()
                 && self.write_alone(buffer, &control)

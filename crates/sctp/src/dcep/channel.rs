@@ -103,7 +103,13 @@ impl Channel<'_> {
         };
         let stream = entry.stream.ok_or(SendError::Closed)?;
         let reliability = entry.init.reliability;
-        self.channels.association.send_part(now, stream, ppid, data, last, ordered, reliability)
+        let len = data.len();
+        self.channels.association.send_part(now, stream, ppid, data, last, ordered, reliability)?;
+        if let Some(entry) = self.channels.entries.get_mut(&self.id) {
+            entry.accepted = entry.accepted.saturating_add(len);
+        }
+        self.channels.note_buffered(self.id);
+        Ok(())
     }
 
     fn count_sent(&mut self, len: usize, last: bool) {
@@ -199,8 +205,7 @@ impl Channel<'_> {
 
     /// Payload accepted by `send` and not yet in a packet.
     pub fn buffered_amount(&self) -> usize {
-        let stream = self.channels.attached(self.id);
-        stream.map_or(0, |stream| self.channels.association.buffered_amount(stream))
+        self.channels.buffered_amount(self.id)
     }
 
     /// The amount at which [`ChannelEvent::BufferedAmountLow`](crate::ChannelEvent::BufferedAmountLow) comes.
@@ -216,6 +221,7 @@ impl Channel<'_> {
         if let Some(stream) = self.channels.attached(self.id) {
             self.channels.association.set_buffered_amount_low_threshold(stream, threshold);
         }
+        self.channels.note_buffered(self.id);
     }
 
     /// Whether it is open and below [`Config::high_water_mark`](crate::Config::high_water_mark).

@@ -12,6 +12,10 @@ pub(super) struct Entry {
     pub(super) phase: Phase,
     pub(super) stats: ChannelStats,
     pub(super) low_threshold: usize,
+    /// User payload given to the association, one byte for each empty message included.
+    pub(super) accepted: usize,
+    /// The buffered amount has been above the low threshold since the last event.
+    pub(super) was_above: bool,
     /// To be read before what is in the stream's inbox: came before the OPEN, or was left when the stream was given up.
     pub(super) leftover: VecDeque<Part>,
     /// Opened by the peer: counts against its limits.
@@ -48,6 +52,8 @@ impl Entry {
             phase: Phase::Connecting,
             stats: ChannelStats::default(),
             low_threshold: 0,
+            accepted: 0,
+            was_above: false,
             leftover: VecDeque::new(),
             is_incoming: false,
         }

@@ -121,7 +121,10 @@ impl Channels {
 
     /// See [`Association::poll_transmit`].
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
-        self.association.poll_transmit(now, buffer)
+        let sent = self.association.poll_transmit(now, buffer);
+        // What left may have made a channel writable.
+        self.settle(now);
+        sent
     }
 
     /// See [`Association::poll_timeout`].
@@ -161,11 +164,7 @@ impl Channels {
                 Event::Established => self.on_established(now),
                 Event::Restarted => self.on_restarted(now),
                 Event::Readable(stream) => self.on_readable(now, stream),
-                Event::BufferedAmountLow(stream) => {
-                    if let Some(id) = self.streams.channel(stream) {
-                        self.events.push_back(ChannelEvent::BufferedAmountLow(id));
-                    }
-                }
+                Event::BufferedAmountLow(stream) => self.on_buffered_amount_low(stream),
                 Event::Writable(stream) => {
                     if let Some(id) = self.streams.channel(stream) {
                         self.events.push_back(ChannelEvent::Writable(id));
@@ -178,6 +177,32 @@ impl Channels {
                 Event::MessageTooLarge(stream) => self.on_too_large(now, stream),
                 Event::Closed(reason) => self.on_association_closed(&reason),
             }
+        }
+    }
+
+    fn on_buffered_amount_low(&mut self, stream: StreamId) {
+        let Some(id) = self.streams.channel(stream) else { return };
+        // The OPEN or ACK that left is not the user's.
+        if let Some(entry) = self.entries.get_mut(&id)
+            && entry.was_above
+        {
+            entry.was_above = false;
+            self.events.push_back(ChannelEvent::BufferedAmountLow(id));
+        }
+    }
+
+    /// User payload that is not in a packet yet.
+    fn buffered_amount(&self, id: ChannelId) -> usize {
+        let (Some(entry), Some(stream)) = (self.entry(id), self.attached(id)) else { return 0 };
+        // OPEN and ACK come first on their stream: as long as they wait, all there is of the user's does.
+        self.association.buffered_amount(stream).min(entry.accepted)
+    }
+
+    /// Notes whether the buffered amount is above the low threshold.
+    fn note_buffered(&mut self, id: ChannelId) {
+        let amount = self.buffered_amount(id);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.was_above |= amount > entry.low_threshold;
         }
     }
 
