@@ -82,11 +82,6 @@ impl Timer {
         self.deadline.is_some()
     }
 
-    /// How often it re-armed itself since it was started.
-    pub(crate) fn restarts(&self) -> u32 {
-        self.restarts
-    }
-
     fn arm(&mut self, now: Instant) {
         let duration = self.duration();
         self.deadline = (!duration.is_zero()).then(|| now.checked_add(duration)).flatten();
@@ -153,10 +148,10 @@ mod tests {
         let mut timer = Timer::exponential(ms(100), ms(1000));
         timer.start(now);
         assert!(timer.expire(now + ms(100)));
-        assert_eq!(timer.restarts(), 1);
+        assert_eq!(timer.restarts, 1);
         assert_eq!(timer.deadline(), Some(now + ms(300)));
         timer.start(now + ms(150));
-        assert_eq!(timer.restarts(), 0);
+        assert_eq!(timer.restarts, 0);
         assert_eq!(timer.deadline(), Some(now + ms(250)));
     }
 

@@ -6,8 +6,7 @@ mod scheduler;
 mod sender;
 mod tsn_set;
 
-#[allow(unused_imports)]
-pub(crate) use sender::{Acked, SackOutcome, Sender, SenderConfig, SenderEvent, SenderStats, T3Expired};
+pub(crate) use sender::{Acked, SackOutcome, Sender, SenderConfig, SenderEvent};
 
 use crate::StreamId;
 use std::time::Duration;

@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub(super) struct Chunk {
     pub(super) data: Bytes,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "partial reliability decides by it; until then all is reliable")
+    )]
     pub(super) limit: Limit,
     pub(super) ppid: Ppid,
     /// Where the queue keeps the stream.

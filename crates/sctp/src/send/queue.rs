@@ -287,11 +287,6 @@ impl Queue {
         self.stream(stream).map_or(0, |stream| stream.buffered)
     }
 
-    /// Whether nothing is queued or unacknowledged on the stream.
-    pub(super) fn is_drained(&self, stream: StreamId) -> bool {
-        self.stream(stream).is_none_or(Stream::is_drained)
-    }
-
     /// Payload queued, all streams.
     pub(super) fn buffered(&self) -> usize {
         self.buffered

@@ -1,18 +1,20 @@
 //! The sending half of an association, without the association's states (RFC 9260 §6, §7).
 
-use super::outstanding::{Applied, Outstanding, SackError, charge, chunk_size};
-use super::queue::{Next, Part, Queue};
+mod acknowledge;
+mod transmit;
+
+use super::outstanding::{Outstanding, charge};
+use super::queue::{Part, Queue};
 use super::{Reliability, SendError};
-use crate::congestion::{Ack, CongestionConfig, Controller, NewReno};
+use crate::congestion::{CongestionConfig, Controller, NewReno};
 use crate::number::{Tsn, tsn};
 use crate::rto::{Rto, RtoConfig};
-use crate::timer::{Timer, doubled};
-use crate::wire::{Data, Header, PacketWriter, Sack};
+use crate::timer::Timer;
+use crate::wire::{Data, Header};
 use crate::{Ppid, StreamId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tracing::debug;
 
 /// Queues, fragments, sends, resends.
 ///
@@ -273,74 +275,9 @@ impl Sender {
         Ok(())
     }
 
-    /// Processes a SACK (RFC 9260 §6.2.1).
-    pub(crate) fn handle_sack(&mut self, now: Instant, sack: &Sack<'_>) -> SackOutcome {
-        let checked = self.outstanding.check(sack.cumulative_tsn, sack.gaps.iter());
-        let cumulative = match self.accept(checked) {
-            Ok(cumulative) => cumulative,
-            Err(outcome) => return outcome,
-        };
-        self.a_rwnd = bytes(sack.a_rwnd);
-        self.probe_due = false;
-        let (flight, in_recovery) = (self.outstanding.in_flight(), self.recovery.is_some());
-        let queue = &mut self.queue;
-        let applied =
-            self.outstanding.apply(now, cumulative, in_recovery, |chunk| queue.released(chunk.slot));
-        self.settle(now, cumulative, flight, applied)
-    }
-
-    /// Processes the cumulative TSN of a SHUTDOWN; it has no gap report, so nothing is taken as missing.
-    pub(crate) fn handle_cumulative(&mut self, now: Instant, cumulative: Tsn) -> SackOutcome {
-        let checked = self.outstanding.check_cumulative(cumulative);
-        let cumulative = match self.accept(checked) {
-            Ok(cumulative) => cumulative,
-            Err(outcome) => return outcome,
-        };
-        let (flight, payload) = (self.outstanding.in_flight(), self.outstanding.in_flight_payload());
-        let queue = &mut self.queue;
-        let applied = self.outstanding.apply_cumulative(now, cumulative, |chunk| queue.released(chunk.slot));
-        // What was in flight fills the peer's buffer now.
-        self.a_rwnd = self.a_rwnd.saturating_sub(payload - self.outstanding.in_flight_payload());
-        self.settle(now, cumulative, flight, applied)
-    }
-
     /// The round trip of a HEARTBEAT.
     pub(crate) fn handle_rtt(&mut self, rtt: Duration) {
         self.rto.sample(rtt);
-    }
-
-    /// Appends DATA chunks to the packet: retransmissions first, then new data as the windows allow.
-    /// Returns whether anything was added.
-    pub(crate) fn write_data(&mut self, now: Instant, packet: &mut PacketWriter<'_>) -> bool {
-        let regular = self.may_send_packet();
-        if !regular && !(self.fast_packet && self.outstanding.has_lost()) {
-            return false;
-        }
-        let resent = self.write_lost(now, packet);
-        // Chunks that wait to be sent again go first (RFC 9260 §6.1 C).
-        let sent = regular && !self.outstanding.has_lost() && self.write_new(now, packet);
-        if !(resent || sent) {
-            return false;
-        }
-        self.fast_packet = false;
-        self.burst_left = self.burst_left.saturating_sub(1);
-        self.last_sent = Some(now);
-        let in_flight = self.outstanding.in_flight();
-        if in_flight >= self.congestion.cwnd() {
-            self.window_full_below = self.outstanding.next_tsn();
-        }
-        self.congestion.on_sent(now, in_flight);
-        true
-    }
-
-    /// Whether [`write_data`](Self::write_data) would put something into an empty packet. Cheap.
-    pub(crate) fn wants_to_send(&self, _now: Instant) -> bool {
-        if self.outstanding.has_lost() {
-            return self.fast_packet || self.may_send_packet();
-        }
-        self.may_send_packet()
-            && self.queue.next().is_some_and(|next| self.window_allows(next) > 0)
-            && self.outstanding.len() < MAX_OUTSTANDING
     }
 
     /// Fires what is due. `Some` if T3-rtx was.
@@ -432,15 +369,6 @@ impl Sender {
         self.queue.is_empty() && self.outstanding.is_empty()
     }
 
-    /// Nothing queued and nothing unacknowledged on the stream.
-    pub(crate) fn is_drained(&self, stream: StreamId) -> bool {
-        self.queue.is_drained(stream)
-    }
-
-    pub(crate) fn next_tsn(&self) -> Tsn {
-        tsn(self.outstanding.next_tsn())
-    }
-
     pub(crate) fn last_assigned_tsn(&self) -> Tsn {
         tsn(self.outstanding.next_tsn() - 1)
     }
@@ -492,280 +420,6 @@ impl Sender {
         Ok(())
     }
 
-    fn accept(&mut self, checked: Result<u64, SackError>) -> Result<u64, SackOutcome> {
-        match (self.phase, checked) {
-            (Phase::Waiting | Phase::Closed { .. }, _) | (_, Err(SackError::Stale)) => {
-                Err(SackOutcome::Stale)
-            }
-            (Phase::Started { .. }, Ok(cumulative)) => Ok(cumulative),
-            (Phase::Started { .. }, Err(error @ (SackError::NeverSent | SackError::GapBlocks))) => {
-                debug!(?error, "acknowledgement dropped");
-                self.counters.invalid_sacks += 1;
-                Err(SackOutcome::Invalid)
-            }
-        }
-    }
-
-    /// Everything that follows from an acknowledgement; `flight` is what was in flight before it.
-    fn settle(&mut self, now: Instant, cumulative: u64, flight: usize, applied: Applied) -> SackOutcome {
-        self.heard = true;
-        if let Some(rtt) = applied.rtt {
-            self.rto.sample(rtt);
-        }
-        if applied.newly_acked > 0 {
-            self.single_packet = false;
-            self.probing = None;
-        }
-        self.tell_congestion(now, cumulative, flight, &applied);
-        self.reopen_window();
-        // RFC 9260 §6.3.2 R2: "Whenever all outstanding data sent to an address have been acknowledged, turn off the
-        // T3-rtx timer". R3: "Whenever a SACK chunk is received that acknowledges the DATA chunk with the earliest
-        // outstanding TSN for that address, restart the T3-rtx timer". R4: a renegade report starts it.
-        if self.outstanding.is_empty() {
-            self.t3.stop();
-        } else if applied.advanced || !self.t3.is_running() {
-            self.arm_t3(now);
-        }
-        self.readmit();
-        self.begin_opportunity(now);
-        SackOutcome::Processed(Acked {
-            newly_acked_bytes: applied.newly_acked,
-            advanced: applied.advanced,
-            rtt: applied.rtt,
-        })
-    }
-
-    /// RFC 9260 §7.2.4: growth before reduction ("the cwnd adjustment rules defined in Sections 7.2.1 and 7.2.2 MUST be
-    /// applied first"), one reduction per recovery.
-    fn tell_congestion(&mut self, now: Instant, cumulative: u64, flight: usize, applied: &Applied) {
-        let remembered =
-            self.config.congestion.remember_full_window && applied.newly_acked_end <= self.window_full_below;
-        self.congestion.on_ack(
-            now,
-            &Ack {
-                bytes: applied.newly_acked,
-                window_full: remembered || flight >= self.congestion.cwnd(),
-                in_recovery: self.recovery.is_some(),
-                all_acked: self.outstanding.is_empty(),
-                rtt: applied.rtt,
-            },
-        );
-        // RFC 9260 §6.2.1 D iv): "If the Cumulative TSN Ack matches or exceeds the Fast Recovery exit point
-        // (Section 7.2.4), Fast Recovery is exited."
-        if self.recovery.is_some_and(|exit| cumulative >= exit) {
-            self.recovery = None;
-            debug!("fast recovery ends");
-        }
-        self.counters.fast_retransmits += applied.newly_lost as u64;
-        if applied.newly_lost > 0 && self.recovery.is_none() {
-            // RFC 9260 §7.2.4 (6): "mark the highest outstanding TSN as the Fast Recovery exit point."
-            self.recovery = Some(self.outstanding.next_tsn() - 1);
-            self.fast_packet = true;
-            self.congestion.on_loss(now);
-            debug!(lost = applied.newly_lost, cwnd = self.congestion.cwnd(), "fast recovery begins");
-        }
-    }
-
-    /// RFC 9260 §6.3.3, and the end of fast recovery, without which cwnd could not grow again.
-    fn on_t3_expired(&mut self, now: Instant) -> T3Expired {
-        self.counters.t3_expirations += 1;
-        // RFC 9260 §6.1 A: "If the sender continues to receive SACK chunks from the peer while doing zero window probing,
-        // the unacknowledged window probes SHOULD NOT increment the error counter". "Zero window probing does not affect
-        // the calculation of cwnd."
-        let closed = self.is_window_closed();
-        let counts_as_error = !(closed && std::mem::take(&mut self.heard));
-        if closed {
-            self.probing = Some(self.probing.map_or(0, |repeated| repeated.saturating_add(1)));
-        } else {
-            self.probing = None;
-            self.congestion.on_rto(now);
-            self.rto.back_off();
-        }
-        self.outstanding.mark_all_lost();
-        self.recovery = None;
-        self.fast_packet = false;
-        self.single_packet = true;
-        self.window_full_below = 0;
-        self.arm_t3(now);
-        self.begin_opportunity(now);
-        debug!(closed, counts_as_error, rto = ?self.rto.current(), cwnd = self.congestion.cwnd(), "T3-rtx expired");
-        T3Expired { counts_as_error }
-    }
-
-    /// RFC 9260 §6.1 B and D, §7.2.3: whether a packet may leave. It may be filled then, so that cwnd is exceeded by less
-    /// than a packet.
-    fn may_send_packet(&self) -> bool {
-        let in_flight = self.outstanding.in_flight();
-        matches!(self.phase, Phase::Started { .. })
-            && in_flight < self.congestion.cwnd()
-            && self.burst_left > 0
-            && !(self.single_packet && in_flight > 0)
-    }
-
-    /// Fills the packet with the lowest of the lost chunks.
-    fn write_lost(&mut self, now: Instant, packet: &mut PacketWriter<'_>) -> bool {
-        let mut wrote = false;
-        let immediate = self.has_tiny_window();
-        while let Some(number) = self.outstanding.next_lost() {
-            let Some(chunk) = self.outstanding.chunk(number) else { break };
-            if !packet.push(&chunk.wire(tsn(number), immediate)) {
-                break;
-            }
-            self.outstanding.retransmitted(now, number);
-            self.counters.retransmissions += 1;
-            self.counters.chunks_sent += 1;
-            wrote = true;
-            // RFC 9260 §6.1: "the sender MUST restart the timer if the earliest (i.e., lowest TSN) outstanding DATA chunk
-            // sent to that address is being retransmitted. Otherwise, the data sender MUST NOT restart the timer."
-            if number == self.outstanding.base() || !self.t3.is_running() {
-                self.arm_t3(now);
-            }
-            // RFC 9260 §6.1 A: "A zero window probe is a DATA chunk".
-            if self.probing.is_some() {
-                break;
-            }
-        }
-        wrote
-    }
-
-    /// Fills the packet with new chunks.
-    fn write_new(&mut self, now: Instant, packet: &mut PacketWriter<'_>) -> bool {
-        let mut wrote = false;
-        while self.outstanding.len() < MAX_OUTSTANDING {
-            let Some(next) = self.queue.next() else { break };
-            let len = self.window_allows(next).min(self.fragment_len(next, packet.remaining()));
-            if len == 0 {
-                break;
-            }
-            if !wrote {
-                self.decay_window(now);
-            }
-            let Some(chunk) = self.queue.take(next, len) else { break };
-            let immediate = self.is_worth_prompt_sack(len);
-            let fits = packet.push(&chunk.wire(tsn(self.outstanding.next_tsn()), immediate));
-            debug_assert!(fits, "a fragment is cut to fit");
-            self.outstanding.push(now, chunk);
-            self.counters.chunks_sent += 1;
-            wrote = true;
-            let probed = std::mem::take(&mut self.probe_due);
-            if probed {
-                self.probing = Some(0);
-            }
-            // RFC 9260 §6.3.2 R1: "if the T3-rtx timer of that address is not running, start it running".
-            if !self.t3.is_running() {
-                self.arm_t3(now);
-            }
-            if probed {
-                break;
-            }
-        }
-        wrote
-    }
-
-    /// How much of the next message goes into `room` bytes of a packet. A message that fits a packet of its own is not
-    /// cut for a smaller rest of room; a longer one is, as it is cut anyway.
-    fn fragment_len(&self, next: Next, room: usize) -> usize {
-        let room = room.saturating_sub(Data::HEADER_LEN).min(self.queue.fragment());
-        if next.available <= room {
-            next.available
-        } else if next.available > self.queue.fragment() && room >= MIN_FRAGMENT {
-            // The room is whole words, so no fragment but the last is padded.
-            room
-        } else {
-            0
-        }
-    }
-
-    /// How much of the next message the peer's window lets out (RFC 9260 §6.1 A), against silly windows: the message to
-    /// its end, or at least half a fragment, or anything while nothing is in flight.
-    fn window_allows(&self, next: Next) -> usize {
-        let rwnd = self.peer_rwnd();
-        let whole = next.available.min(self.queue.fragment());
-        if whole <= rwnd || self.probe_due {
-            return whole;
-        }
-        let words = rwnd & !3;
-        if words >= self.queue.fragment() / 2 || self.outstanding.in_flight() == 0 { words } else { 0 }
-    }
-
-    /// RFC 9260 §6.2.1 B, C and D ii: what the peer advertised less what is in flight.
-    fn peer_rwnd(&self) -> usize {
-        self.a_rwnd.saturating_sub(self.outstanding.in_flight_payload())
-    }
-
-    /// Whether the peer has no room for the chunk it needs next.
-    fn is_window_closed(&self) -> bool {
-        self.outstanding.first().is_some_and(|chunk| self.a_rwnd < chunk.data.len())
-    }
-
-    /// A SACK opened the window and did not acknowledge the probe: it was dropped, so it leaves again at once instead of
-    /// after an interval that has grown long.
-    fn reopen_window(&mut self) {
-        if self.probing.is_some() && !self.is_window_closed() {
-            self.probing = None;
-            self.single_packet = false;
-            self.outstanding.mark_lost(self.outstanding.base());
-        }
-    }
-
-    /// RFC 9260 §6.1 A: "The sender SHOULD send the first zero window probe after 1 RTO when it detects that the receiver
-    /// has closed its window".
-    fn watch_window(&mut self, now: Instant) {
-        let started = matches!(self.phase, Phase::Started { .. });
-        let blocked = started
-            && self.outstanding.is_empty()
-            && self.queue.next().is_some_and(|next| self.window_allows(next) == 0);
-        if !blocked {
-            self.probe.stop();
-        } else if !self.probe.is_running() {
-            self.probe.set_duration(self.rto.current());
-            self.probe.start(now);
-        }
-    }
-
-    /// Something happened that may let packets out: a new burst may leave.
-    fn begin_opportunity(&mut self, now: Instant) {
-        self.burst_left = self.config.max_burst.map_or(usize::MAX, |burst| burst.max(1));
-        self.watch_window(now);
-    }
-
-    /// RFC 9260 §7.2.1: "While the endpoint does not transmit data on a given transport address, the cwnd of the transport
-    /// address SHOULD be adjusted … once per RTO."
-    fn decay_window(&mut self, now: Instant) {
-        let Some(last_sent) = self.last_sent.filter(|_| self.outstanding.is_empty()) else { return };
-        let idle = now.saturating_duration_since(last_sent);
-        let timeouts = idle.as_nanos() / self.rto.current().as_nanos().max(1);
-        if timeouts > 0 {
-            self.congestion.on_idle(u32::try_from(timeouts).unwrap_or(u32::MAX));
-        }
-    }
-
-    /// RFC 9260 §6.1: when to set the I bit on a new chunk of `len` bytes. A window that holds many packets is reported on
-    /// soon enough by every second one.
-    fn is_worth_prompt_sack(&self, len: usize) -> bool {
-        let cwnd = self.congestion.cwnd();
-        let fills_cwnd =
-            cwnd <= SMALL_WINDOW * self.max_chunk && self.outstanding.in_flight() + chunk_size(len) >= cwnd;
-        let fills_rwnd = self.peer_rwnd() < len + self.queue.fragment() / 2;
-        fills_cwnd || fills_rwnd || self.has_tiny_window() || (self.draining && self.queue.is_empty())
-    }
-
-    /// After T3: one packet is in flight, and a delayed SACK would be waited for.
-    fn has_tiny_window(&self) -> bool {
-        self.congestion.cwnd() <= TINY_WINDOW * self.max_chunk
-    }
-
-    fn arm_t3(&mut self, now: Instant) {
-        let rto = self.rto.current();
-        let duration = match self.probing {
-            // RFC 9260 §6.1 A: "and SHOULD increase the probe interval exponentially afterwards."
-            Some(repeated) => doubled(rto, repeated.saturating_add(1)).min(self.rto.max()),
-            None => rto,
-        };
-        self.t3.set_duration(duration);
-        self.t3.start(now);
-    }
-
     fn use_packets_of(&mut self, max_packet: usize) {
         self.max_chunk = max_chunk(max_packet);
         self.queue.set_fragment(self.max_chunk - Data::HEADER_LEN);
@@ -774,23 +428,6 @@ impl Sender {
 
     fn charged(&self) -> usize {
         self.queue.charged() + self.outstanding.charged()
-    }
-
-    /// Tells those whose sends were refused that there is room.
-    fn readmit(&mut self) {
-        if self.refused.is_empty() {
-            return;
-        }
-        let room = self.config.buffer_limit.saturating_sub(self.charged());
-        let Self { refused, queue, .. } = self;
-        refused.retain(|stream, len| {
-            let fits = charge(*len) <= room;
-            // One that is above its high-water mark hears when it is below.
-            if fits && queue.is_writable(*stream) {
-                queue.push_event(SenderEvent::Writable(*stream));
-            }
-            !fits
-        });
     }
 }
 
@@ -808,20 +445,6 @@ const DEFAULT_PACKET: usize = 1191;
 
 /// A packet that cannot hold this is no packet: a header and one word would be left.
 const MIN_CHUNK: usize = Data::HEADER_LEN + 4;
-
-/// A message is not cut for less payload than this: a chunk header is 16 bytes.
-const MIN_FRAGMENT: usize = 64;
-
-/// TSNs that gap blocks can report on, their offsets having 16 bits (RFC 9260 §3.3.4). It also keeps the promise of §6.1:
-/// "the data sender MUST NOT have more than 2^16 - 1 ordered user messages in the current send window", and is far below
-/// 2^31 - 1.
-const MAX_OUTSTANDING: usize = 65_535;
-
-/// In packets: a window up to this waits for each SACK.
-const SMALL_WINDOW: usize = 16;
-
-/// In packets: with a window up to this every chunk asks for a SACK at once.
-const TINY_WINDOW: usize = 2;
 
 #[cfg(test)]
 #[path = "tests/sender.rs"]

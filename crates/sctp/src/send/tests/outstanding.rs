@@ -279,7 +279,8 @@ fn bad_sacks_are_told_apart() {
     let mut outstanding = in_flight(10);
     sack(&mut outstanding, 2, &[(3, 4)]);
     let before = outstanding.snapshot();
-    let table: [(u32, &[(u16, u16)], SackError); 11] = [
+    type Case<'a> = (u32, &'a [(u16, u16)], SackError);
+    let table: [Case; 11] = [
         (1, &[], SackError::Stale),
         (2u32.wrapping_sub(1 << 31), &[], SackError::NeverSent),
         (3u32.wrapping_sub(1 << 31), &[], SackError::Stale),

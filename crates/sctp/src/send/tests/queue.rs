@@ -4,6 +4,13 @@ use proptest::prelude::*;
 const FRAGMENT: usize = 100;
 const MARK: usize = 1000;
 
+impl Queue {
+    /// Whether nothing is queued or unacknowledged on the stream.
+    pub(in crate::send) fn is_drained(&self, stream: StreamId) -> bool {
+        self.stream(stream).is_none_or(Stream::is_drained)
+    }
+}
+
 fn queue() -> Queue {
     Queue::new(MARK, FRAGMENT)
 }
