@@ -236,16 +236,18 @@ impl Association {
     }
 
     /// RFC 9653: zero is good for whom it was announced to; not for INIT and COOKIE ECHO, which always have a checksum.
+    /// The peer of an association that has ended may not know yet, and must get its answer.
     fn takes_zero_checksum(&self, packet: &[u8]) -> bool {
         let active = match self.phase {
-            Phase::Idle | Phase::Ended { .. } => false,
+            Phase::Idle => false,
             Phase::CookieWait { .. }
             | Phase::CookieEchoed { .. }
             | Phase::Established { .. }
             | Phase::ShutdownPending { .. }
             | Phase::ShutdownSent { .. }
             | Phase::ShutdownReceived { .. }
-            | Phase::ShutdownAckSent { .. } => true,
+            | Phase::ShutdownAckSent { .. }
+            | Phase::Ended { .. } => true,
         };
         let first_chunk = packet.get(Header::LEN);
         self.config.zero_checksum && active && !matches!(first_chunk, Some(&INIT) | Some(&COOKIE_ECHO))
