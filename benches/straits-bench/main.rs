@@ -50,6 +50,8 @@ enum Workload {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let seconds = Duration::from_secs_f64(arguments.seconds);
     let warmup = Duration::from_secs_f64(arguments.warmup);
     let report = match arguments.workload {

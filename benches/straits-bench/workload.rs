@@ -96,6 +96,7 @@ pub(crate) async fn connect(rounds: usize) -> Result<Value> {
         let start = Instant::now();
         let pair = setup.connect().await?;
         times.push(start.elapsed());
+        tracing::info!(elapsed = ?start.elapsed(), "connected");
         pair.local.close();
         pair.remote.close();
     }

@@ -328,6 +328,7 @@ impl Peer {
         match &mut self.gate {
             Gate::Waiting { early } => {
                 if early.len() < MAX_EARLY_DATAGRAMS {
+                    self.handshake_route = Some(route);
                     early.push((route, Bytes::copy_from_slice(datagram)));
                 } else {
                     self.drop_datagram("too many DTLS datagrams before the description");

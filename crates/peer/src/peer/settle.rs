@@ -53,13 +53,14 @@ impl Peer {
         self.start_dtls(now);
     }
 
-    /// Begins DTLS once the peer's description is known and, for the client, a pair is selected.
+    /// Begins DTLS once the peer's description is known and there is a way to the peer: a selected pair, or a validated one
+    /// that its handshake came over. Not before, so that the time a handshake may take is not spent on signalling.
     fn start_dtls(&mut self, now: Instant) {
         let Gate::Waiting { early } = &mut self.gate else { return };
         let (Some(role), Some(remote)) = (self.dtls_role, self.negotiation.remote()) else {
             return;
         };
-        if role == dtls::Role::Client && self.ice.selected().is_none() {
+        if early.is_empty() && self.ice.selected().is_none() {
             return;
         }
         let early = std::mem::take(early);

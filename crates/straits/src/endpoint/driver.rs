@@ -22,8 +22,8 @@ use tokio::time::Sleep;
 
 /// A future that reads, feeds, sends, and sleeps. It ends when its last connection has ended and sent its last packet.
 ///
-/// One round: take the ready list, retry what a socket refused, read a batch and feed it, collect who is due; then for
-/// each connection that has work: lock, fire timers, build packets up to a budget, settle, unlock, wake, send.
+/// One round: take the ready list, read a batch and feed it, collect who is due; then for each connection that has work:
+/// lock, fire timers, build packets up to a budget, settle, unlock, wake, send; at last retry what a socket refused.
 pub(super) struct Driver {
     shared: Arc<Shared>,
     sockets: Vec<Socket>,
@@ -100,18 +100,25 @@ impl Driver {
         self.keys = keys;
     }
 
-    /// Sends what blocked sockets kept; who waited for one of them has work again.
-    fn flush(&mut self, cx: &mut Context<'_>) {
+    /// Sends what blocked sockets kept, or asks to be told when they take more. `true`: somebody who waited for one has
+    /// work again.
+    fn flush(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut unblocked = Vec::new();
         for index in 0..self.sockets.len() {
             if !self.sockets[index].is_blocked() || !self.sockets[index].poll_flush(cx) {
                 continue;
             }
-            let waiting = |connection: &&mut Connection| connection.blocked_on == Some(index);
-            for connection in self.connections.values_mut().filter(waiting) {
-                connection.blocked_on = None;
-                connection.inner.schedule();
+            for (key, connection) in &mut self.connections {
+                if connection.blocked_on == Some(index) {
+                    connection.blocked_on = None;
+                    unblocked.push(*key);
+                }
             }
         }
+        for key in &unblocked {
+            self.make_ready(*key);
+        }
+        !unblocked.is_empty()
     }
 
     // Receiving.
@@ -352,13 +359,14 @@ impl Future for Driver {
         for _ in 0..ROUNDS {
             let now = super::now();
             driver.take_ready(cx);
-            driver.flush(cx);
             let received = driver.receive(cx, now);
             while let Some(key) = driver.timers.pop_due(now) {
                 driver.make_ready(key);
             }
             let used_up = driver.serve_all(now);
-            is_busy = received || used_up;
+            // Last, so that the waker is registered for what was refused just now.
+            let unblocked = driver.flush(cx);
+            is_busy = received || used_up || unblocked;
             if !is_busy {
                 break;
             }
