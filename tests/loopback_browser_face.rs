@@ -1,5 +1,7 @@
 //! The browser face over UDP: handlers, their order, and what they may do.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 #[path = "support/loopback.rs"]
 mod support;
 

@@ -1,5 +1,7 @@
 //! Much data over UDP.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 #[path = "support/loopback.rs"]
 mod support;
 

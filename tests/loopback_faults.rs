@@ -1,5 +1,7 @@
 //! Peers that vanish, packets that do not belong.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 #[path = "support/loopback.rs"]
 mod support;
 

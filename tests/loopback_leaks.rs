@@ -1,5 +1,7 @@
 //! Nothing is left of closed connections. Alone in its process, because it counts what the process has.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 #[path = "support/loopback.rs"]
 mod support;
 

@@ -1,5 +1,7 @@
 //! The Rust face over UDP: futures, streams, sinks, bytes.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 #[path = "support/loopback.rs"]
 mod support;
 

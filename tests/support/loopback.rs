@@ -1,4 +1,5 @@
 //! Two connections of the facade in one process, over UDP on 127.0.0.1.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::time::Duration;

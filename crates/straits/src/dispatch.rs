@@ -12,23 +12,7 @@ use straits_peer::sctp::{ChannelCloseReason, ChannelId, ReceivedMessage};
 /// Takes the items of a connection in order and calls the handlers, until the last item.
 ///
 /// It holds no handle, so it keeps no connection from closing when its user is gone.
-pub(crate) async fn run(inner: Arc<Inner>) {
-    let mut dispatcher = Dispatcher { inner, messages: Vec::new(), outcome: Outcome::default() };
-    loop {
-        let (item, timely) = dispatcher.next().await;
-        let last = matches!(item, Item::Closed(_));
-        dispatcher.dispatch(item, timely);
-        dispatcher.inner.lock().item_done(&mut dispatcher.outcome.wakes);
-        dispatcher.outcome.deliver();
-        if last {
-            break;
-        }
-        // Handlers never await, so a busy connection would keep its worker for itself.
-        tokio::task::consume_budget().await;
-    }
-}
-
-struct Dispatcher {
+pub(crate) struct Dispatcher {
     inner: Arc<Inner>,
     /// Reused between batches.
     messages: Vec<ReceivedMessage>,
@@ -36,6 +20,25 @@ struct Dispatcher {
 }
 
 impl Dispatcher {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner, messages: Vec::new(), outcome: Outcome::default() }
+    }
+
+    pub(crate) async fn run(mut self) {
+        loop {
+            let (item, timely) = self.next().await;
+            let last = matches!(item, Item::Closed(_));
+            self.dispatch(item, timely);
+            self.inner.lock().item_done(&mut self.outcome.wakes);
+            self.outcome.deliver();
+            if last {
+                break;
+            }
+            // Handlers never await, so a busy connection would keep its worker for itself.
+            tokio::task::consume_budget().await;
+        }
+    }
+
     async fn next(&mut self) -> (Item, bool) {
         poll_fn(|cx| {
             let item = self.inner.lock().poll_item(cx, &mut self.outcome);

@@ -1,6 +1,7 @@
 //! Receiving on a channel.
 
 use super::DataChannel;
+use crate::connection::state::State;
 use crate::{Message, endpoint};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -23,29 +24,43 @@ impl DataChannel {
         if !self.shared().claim_reader() {
             return None;
         }
-        let message = self.look(|mut channel| channel.recv(endpoint::now())).flatten();
-        self.0.connection().schedule();
-        message.map(Into::into)
+        let mut state = self.0.connection().lock();
+        let (message, is_news) = self.take(&mut state)?;
+        drop(state);
+        self.announce(is_news);
+        Some(message)
     }
 
     pub(super) fn poll_recv(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
-        let id = self.shared().id;
         let mut state = self.0.connection().lock();
-        let Some(mut channel) = state.peer.channel(id) else {
-            return Poll::Ready(None);
-        };
-        if let Some(message) = channel.recv(endpoint::now()) {
+        if let Some((message, is_news)) = self.take(&mut state) {
             drop(state);
-            // What was read opens the receive window, which the endpoint may have to tell the peer.
-            self.0.connection().schedule();
-            return Poll::Ready(Some(message.into()));
+            self.announce(is_news);
+            return Poll::Ready(Some(message));
         }
-        if channel.state() == ChannelState::Closed {
+        let id = self.shared().id;
+        if state.peer.channel(id).is_none_or(|channel| channel.state() == ChannelState::Closed) {
             return Poll::Ready(None);
         }
         if let Some(entry) = state.channels.get_mut(&id) {
             entry.wait_readable(cx);
         }
         Poll::Pending
+    }
+
+    /// Takes a message; the flag: the endpoint is to look after the connection. What is read opens the receive window, of
+    /// which the peer is told in steps, and reading the last message may let a close go on.
+    fn take(&self, state: &mut State) -> Option<(Message, bool)> {
+        let mut channel = state.peer.channel(self.shared().id)?;
+        let message = channel.recv(endpoint::now())?;
+        let is_last = !channel.is_readable();
+        let is_news = state.count_read(message.data.len(), is_last);
+        Some((message.into(), is_news))
+    }
+
+    fn announce(&self, is_news: bool) {
+        if is_news {
+            self.0.connection().schedule();
+        }
     }
 }

@@ -3,8 +3,9 @@
 use super::handlers::ConnectionHandlers;
 use super::state::{Outcome, State};
 use crate::channel::ChannelShared;
+use crate::dispatch::Dispatcher;
 use crate::endpoint::{self, Link};
-use crate::{Configuration, Error, dispatch};
+use crate::{Configuration, Error};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -101,7 +102,7 @@ impl Inner {
             is_first
         });
         if is_first {
-            self.runtime.spawn(dispatch::run(self.clone()));
+            self.runtime.spawn(Dispatcher::new(self.clone()).run());
         }
     }
 

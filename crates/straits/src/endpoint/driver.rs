@@ -2,7 +2,7 @@
 
 use super::demux::{Demux, Destination};
 use super::early::Early;
-use super::pool::{ReceiveBuffer, SLOT_SIZE, SLOTS};
+use super::pool::{self, ReceiveBuffer, SLOT_SIZE, SLOTS};
 use super::socket::{Run, Sent, Socket};
 use super::timers::Timers;
 use super::{Key, Shared, gather};
@@ -34,7 +34,7 @@ pub(super) struct Driver {
     early: Early,
     /// Connections with work, each once.
     ready: Vec<Key>,
-    /// What is built and not yet sent lives here while a connection is served; reused for all.
+    /// What is built and not yet sent lives here while a connection is served; from the pool while the task runs.
     batch: BytesMut,
     runs: Vec<Run>,
     keys: Vec<Key>,
@@ -152,10 +152,17 @@ impl Driver {
             }
             Poll::Pending => return false,
         };
+        let mut fed = 0;
         for (meta, slot) in metas[..count].iter().zip(buffer.bytes().chunks(SLOT_SIZE)) {
             let route = self.sockets[index].route(meta);
             let run = &slot[..meta.len.min(SLOT_SIZE)];
             self.feed(now, route, run, meta.stride.max(1));
+            // What peers wait for, acknowledgements above all, leaves before much more is worked off.
+            fed += run.len().div_ceil(meta.stride.max(1));
+            if fed >= MAX_FED {
+                self.serve_all(now);
+                fed = 0;
+            }
         }
         true
     }
@@ -355,6 +362,7 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
+        driver.batch = pool::take_batch();
         let mut is_busy = true;
         for _ in 0..ROUNDS {
             let now = super::now();
@@ -371,6 +379,7 @@ impl Future for Driver {
                 break;
             }
         }
+        pool::give_batch(std::mem::take(&mut driver.batch));
         if driver.connections.is_empty() {
             tracing::debug!("endpoint ended");
             return Poll::Ready(());
@@ -392,6 +401,8 @@ impl Drop for Driver {
     }
 }
 
+/// Datagrams fed before their connections are served.
+const MAX_FED: usize = 64;
 /// Bytes built for one connection before others have their turn, plus at most one run.
 const BUDGET: usize = 96 << 10;
 /// Rounds in one poll of the task before other tasks of its worker have their turn.

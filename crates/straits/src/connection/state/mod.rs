@@ -51,6 +51,8 @@ pub(crate) struct State {
     reason: Option<CloseReason>,
     /// The endpoint has sent the last packet, or there never was one.
     detached: bool,
+    /// Bytes read, overhead included, since the endpoint was asked to look whether the peer is to be told.
+    unannounced: usize,
     high_water_mark: usize,
     strict_w3c: bool,
 }
@@ -170,6 +172,7 @@ impl State {
             draining: false,
             reason: None,
             detached: false,
+            unannounced: 0,
             high_water_mark: configuration.high_water_mark,
             strict_w3c: configuration.strict_w3c,
         }
@@ -347,6 +350,16 @@ impl State {
         }
     }
 
+    /// A message was read. `true`: the endpoint is to look whether the peer is to be told.
+    pub(crate) fn count_read(&mut self, size: usize, is_last: bool) -> bool {
+        self.unannounced += size + MESSAGE_OVERHEAD;
+        let is_news = is_last || self.unannounced >= ANNOUNCED_WINDOW;
+        if is_news {
+            self.unannounced = 0;
+        }
+        is_news
+    }
+
     /// Takes the `Readable` item of a channel back, before its messages are looked for. `false`: no handler takes them.
     pub(crate) fn readable_taken(&mut self, id: ChannelId) -> bool {
         let Some(entry) = self.channels.get_mut(&id) else { return false };
@@ -444,3 +457,7 @@ const MAX_BACKLOG: usize = 128;
 /// What a dispatcher takes from one channel at a time.
 const MAX_MESSAGES: usize = 64;
 const MAX_MESSAGE_BYTES: usize = 256 << 10;
+/// Read bytes after which the peer may have to be told of the open window; a small part of the window of 4 MiB.
+const ANNOUNCED_WINDOW: usize = 64 << 10;
+/// What the receive window counts for each message beside its payload.
+const MESSAGE_OVERHEAD: usize = 128;
