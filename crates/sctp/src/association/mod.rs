@@ -231,6 +231,12 @@ impl Association {
         }
     }
 
+    /// Before `connect`: lets a test begin shortly before a wrap.
+    #[cfg(test)]
+    pub(crate) fn set_initial_tsn(&mut self, tsn: crate::number::Tsn) {
+        self.local.tsn = tsn;
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }

@@ -126,11 +126,11 @@ impl Inboxes {
     /// The next whole message, unless its beginning was read as a part.
     pub(super) fn take_message(&mut self, id: StreamId) -> Option<Message> {
         let stream = self.streams.get_mut(&id)?;
-        if stream.inbox.front()?.is_rest {
+        if stream.inbox.front().is_some_and(|entry| entry.is_rest) {
             return None;
         }
-        let entry = stream.inbox.pop_front()?;
         stream.reads_parts = false;
+        let entry = stream.inbox.pop_front()?;
         self.charge -= charge(entry.data.len());
         self.readable -= 1;
         Some(Message { ppid: entry.ppid, data: entry.data })
@@ -298,6 +298,7 @@ impl Stream {
     /// Expects SSN 0 and forgets what waited for its turn. Answers its charge.
     fn start_anew(&mut self) -> usize {
         self.next = 0;
+        self.reads_parts = false;
         std::mem::take(&mut self.waiting).into_values().map(|complete| complete.body.charge()).sum()
     }
 

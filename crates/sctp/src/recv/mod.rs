@@ -237,10 +237,6 @@ impl Receiver {
         tsn(self.tracker.cumulative())
     }
 
-    pub(crate) fn has_gaps(&self) -> bool {
-        self.tracker.has_gaps()
-    }
-
     /// The a_rwnd of now.
     ///
     /// RFC 9260 §6.2 C: "if the receiver is holding fragmented DATA chunks in a reassembly queue, it SHOULD NOT

@@ -1,6 +1,7 @@
 //! Every message arrives once and whole, in order per stream, whatever the network does.
 
 use super::*;
+use crate::number::Tsn;
 use straits_sim::{Rate, seed};
 
 /// Messages both ways on four streams, the last two of them unordered; checked to the byte.
@@ -87,6 +88,43 @@ fn strict_profile() {
     let config = || Config::strict().heartbeat_interval(Duration::ZERO);
     let mut net = Pair::established_with(config(), config(), rough(0.05, 0.1, 0.05), seed());
     transfer(&mut net, 100);
+}
+
+/// RFC 9260 §1.6: TSNs wrap in the middle of a transfer, and request numbers of RE-CONFIG with them.
+#[test]
+fn tsn_wraps() {
+    let seed = seed();
+    for before in [0, 1, 2, 40, 300] {
+        let mut net = Pair::connecting(quiet(), quiet(), rough(0.05, 0.2, 0.1), seed.wrapping_add(before));
+        let initial = Tsn(u32::MAX - u32::try_from(before).unwrap());
+        net.a.association.set_initial_tsn(initial);
+        net.b.association.set_initial_tsn(initial);
+        transfer(&mut net, 100);
+        net.a.call(|association, now| association.reset_streams(now, &[StreamId(0)]).unwrap());
+        net.run_until_idle();
+        let expected = Event::OutgoingStreamsReset { streams: vec![StreamId(0)], accepted: true };
+        assert_eq!(net.a.events.last(), Some(&expected));
+        assert_eq!(net.b.events.last(), Some(&Event::IncomingStreamsReset(vec![StreamId(0)])));
+    }
+}
+
+/// RFC 9260 §6.5: "when the Stream Sequence Number reaches the value 65535, the next Stream Sequence Number MUST be set
+/// to 0".
+#[test]
+fn ssn_wraps() {
+    let mut net = Pair::established_with(quiet(), quiet(), rough(0.01, 0.1, 0.05), seed());
+    net.wire_mut().is_tracing = false;
+    let count = 66_000_u32;
+    for number in 0..count {
+        net.a.send_bytes(0, Bytes::copy_from_slice(&number.to_be_bytes()), true);
+    }
+    net.run_until_idle();
+    assert!(
+        net.b.received[&0]
+            .iter()
+            .map(|data| &data[..])
+            .eq((0..count).map(u32::to_be_bytes).collect::<Vec<_>>().iter())
+    );
 }
 
 #[test]

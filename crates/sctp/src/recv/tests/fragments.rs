@@ -161,7 +161,7 @@ fn invalid_stream_within_a_message() {
     rig.accept(&piece(4, "BE", "fine"));
 }
 
-/// RFC 9260 §6.6: of unordered chunks "the receiver MUST ignore" the SSN.
+/// RFC 9260 §6.6: of unordered chunks the SSN "has no significance".
 #[test]
 fn unordered_fragments_may_carry_any_ssn() {
     let mut rig = Rig::new();

@@ -128,7 +128,7 @@ proptest! {
         prop_assert_eq!(unordered, plan.unordered);
         prop_assert!(open.is_empty());
         prop_assert_eq!((rig.receiver.charge(), rig.receiver.window()), (0, WINDOW));
-        prop_assert!(!rig.receiver.has_gaps());
+        prop_assert!(!rig.receiver.tracker.has_gaps());
     }
 
     /// No chunk whatsoever panics, and memory stays in its bounds.

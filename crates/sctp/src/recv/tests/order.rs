@@ -178,6 +178,17 @@ fn mixed_reading() {
     assert_eq!(rig.events(), []);
 }
 
+/// Whoever looks for whole messages, even in vain, is told of whole messages only.
+#[test]
+fn looking_for_whole_messages_ends_reading_by_parts() {
+    let mut rig = Rig::new();
+    assert_eq!((rig.recv_part(0), rig.recv(0)), (None, None));
+    rig.accept(&piece(1, "B", "a"));
+    assert_eq!(rig.events(), []);
+    rig.accept(&piece(2, "E", "b"));
+    assert_eq!(rig.events(), [readable(0)]);
+}
+
 /// An ordered message that waits for its turn is not read by parts before it, nor is one behind a gap.
 #[test]
 fn parts_wait_for_their_turn() {
@@ -226,7 +237,7 @@ fn restart_keeps_what_can_be_read() {
     rig.accept(&piece(6, "BE", "lost").ssn(2));
     rig.receiver.start(Tsn(7000), 10);
     rig.check();
-    assert_eq!((rig.receiver.cumulative_tsn(), rig.receiver.has_gaps()), (Tsn(6999), false));
+    assert_eq!((rig.receiver.cumulative_tsn(), rig.receiver.tracker.has_gaps()), (Tsn(6999), false));
     rig.accept(&piece(7000, "BE", "new"));
     assert_eq!(rig.recv_all(0), ["kept", "new"]);
     assert_eq!(rig.receiver.charge(), 0);
