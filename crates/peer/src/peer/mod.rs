@@ -190,7 +190,7 @@ impl Peer {
         match classify(datagram) {
             Classification::Stun { .. } => self.ice.handle_datagram(now, route, datagram),
             Classification::Dtls if self.ice.is_valid_route(route) => {
-                self.handle_records(now, route, datagram)
+                self.handle_records(now, route, datagram);
             }
             Classification::Dtls | Classification::Other => self.drop_datagram("not for this peer"),
         }

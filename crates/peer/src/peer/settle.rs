@@ -87,12 +87,7 @@ impl Peer {
         while let Some(event) = self.gate.session_mut().and_then(dtls::Session::poll_event) {
             match event {
                 dtls::Event::Connected => self.open_gate(now),
-                dtls::Event::Closed(reason) => {
-                    let failed =
-                        !matches!(reason, dtls::CloseReason::LocalClose | dtls::CloseReason::RemoteClose);
-                    self.end(now, CloseReason::Dtls(reason));
-                    self.set_dtls_state(if failed { dtls::State::Failed } else { dtls::State::Closed });
-                }
+                dtls::Event::Closed(reason) => self.end(now, CloseReason::Dtls(reason)),
                 _ => tracing::debug!(?event, "unknown DTLS event"),
             }
         }
@@ -189,6 +184,7 @@ impl Peer {
         self.ended = true;
         self.drain_deadline = None;
         let route = self.route_for_data();
+        let dtls_failed = matches!(reason, CloseReason::Dtls(_)) && !reason.is_orderly();
         self.close_reason = Some(reason);
         self.channels.abort(now);
         let mut gate = std::mem::replace(&mut self.gate, Gate::Closed);
@@ -197,8 +193,10 @@ impl Peer {
         }
         self.dtls_stats = gate.session().map_or(self.dtls_stats, dtls::Session::stats);
         self.channels.transport_closed(now);
-        if self.dtls_state != dtls::State::New {
-            self.set_dtls_state(dtls::State::Closed);
+        match self.dtls_state {
+            _ if dtls_failed => self.set_dtls_state(dtls::State::Failed),
+            dtls::State::New => {}
+            _ => self.set_dtls_state(dtls::State::Closed),
         }
         // RFC 7675 §5.2: an authenticated goodbye ends consent at once.
         self.ice.close(now);
