@@ -247,7 +247,7 @@ impl Config {
         self
     }
 
-    /// Channels the peer may have open at a time.
+    /// Channels of the peer at a time, closed ones too until they are [forgotten](crate::Channels::forget).
     ///
     /// Default 1024. Channels beyond are closed at once.
     pub fn max_incoming_channels(mut self, value: usize) -> Self {

@@ -42,9 +42,10 @@ pub(super) enum Control {
     Error(Fault),
     /// The request in flight.
     ReconfigRequest,
+    /// Number and result of one request or two.
     ReconfigResponse {
-        number: u32,
-        result: ReconfigResult,
+        first: (u32, ReconfigResult),
+        second: Option<(u32, ReconfigResult)>,
     },
     Shutdown,
     ShutdownAck,

@@ -179,32 +179,50 @@ impl Association {
         if reconfig.parameters.iter().any(|parameter| parameter.is_err()) {
             return self.drop_packet("malformed RE-CONFIG");
         }
-        for parameter in reconfig.parameters.iter().flatten().take(MAX_PARAMETERS) {
-            match parameter {
-                ReconfigParameter::OutgoingReset { request, response: _, last_tsn, streams } => {
-                    self.answer(request, |association| association.perform_reset(now, last_tsn, &streams));
-                }
+        let mut answers = [None; MAX_PARAMETERS];
+        for (parameter, answer) in reconfig.parameters.iter().flatten().zip(&mut answers) {
+            *answer = match parameter {
+                ReconfigParameter::OutgoingReset { request, response: _, last_tsn, streams } => Some(
+                    self.answer(request, |association| association.perform_reset(now, last_tsn, &streams)),
+                ),
                 // RFC 6525 §5.2.3 has us reset our direction. Who wants a channel closed resets his own (RFC 8831
                 // §6.7), and ours follows that.
                 ReconfigParameter::IncomingReset { request, .. } => {
-                    self.answer(request, |_| ReconfigResult::NothingToDo);
+                    Some(self.answer(request, |_| ReconfigResult::NothingToDo))
                 }
                 // RFC 6525 §5.2.1: "The decision to deny a re-configuration request is an administrative decision".
                 ReconfigParameter::TsnReset { request }
                 | ReconfigParameter::AddOutgoing { request, .. }
                 | ReconfigParameter::AddIncoming { request, .. } => {
-                    self.answer(request, |_| ReconfigResult::Denied);
+                    Some(self.answer(request, |_| ReconfigResult::Denied))
                 }
                 ReconfigParameter::Response { response, result, .. } => {
                     self.on_reconfig_response(now, response, result);
+                    None
                 }
-                ReconfigParameter::Unknown(_) => {}
-            }
+                ReconfigParameter::Unknown(_) => None,
+            };
+        }
+        // RFC 6525 §5.2.1: "If multiple parameters have to be returned, they MUST be put into one RE_CONFIG chunk."
+        let mut answers = answers.into_iter().flatten();
+        if let (
+            Some(first),
+            Phase::Established { .. }
+            | Phase::ShutdownPending { .. }
+            | Phase::ShutdownSent { .. }
+            | Phase::ShutdownReceived { .. },
+        ) = (answers.next(), &self.phase)
+        {
+            self.control.push(Control::ReconfigResponse { first, second: answers.next() });
         }
     }
 
     /// Performs a request if it is the next one, and answers; one that was answered gets the same answer.
-    fn answer(&mut self, number: u32, perform: impl FnOnce(&mut Self) -> ReconfigResult) {
+    fn answer(
+        &mut self,
+        number: u32,
+        perform: impl FnOnce(&mut Self) -> ReconfigResult,
+    ) -> (u32, ReconfigResult) {
         let result = if number == self.reset.expected {
             let result = perform(self);
             self.reset.expected = number.wrapping_add(1);
@@ -226,9 +244,7 @@ impl Association {
                 None => ReconfigResult::BadSequenceNumber,
             }
         };
-        if self.phase.tcb().is_some() {
-            self.control.push(Control::ReconfigResponse { number, result });
-        }
+        (number, result)
     }
 
     fn perform_reset(&mut self, now: Instant, last_tsn: Tsn, streams: &List<'_, StreamId>) -> ReconfigResult {
@@ -251,7 +267,8 @@ impl Association {
             self.reset.answered[age] = Some(ReconfigResult::Performed);
             let back = u32::try_from(age).unwrap_or_default().wrapping_add(1);
             let number = self.reset.expected.wrapping_sub(back);
-            self.control.push(Control::ReconfigResponse { number, result: ReconfigResult::Performed });
+            let first = (number, ReconfigResult::Performed);
+            self.control.push(Control::ReconfigResponse { first, second: None });
         }
     }
 

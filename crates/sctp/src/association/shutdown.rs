@@ -47,6 +47,7 @@ impl Association {
                 let t2 = self.start_t2(now);
                 self.change(Phase::ShutdownSent { tcb, t2, t5 }, "everything acknowledged");
                 self.prober.stop();
+                self.reset.clear();
                 self.control.push(Control::Shutdown);
             }
             Phase::ShutdownReceived { tcb } if self.sender.is_idle() => {
@@ -69,6 +70,7 @@ impl Association {
         let t2 = self.start_t2(now);
         self.change(Phase::ShutdownAckSent { tcb, t2, local }, why);
         self.prober.stop();
+        self.reset.clear();
         self.control.push(Control::ShutdownAck);
     }
 

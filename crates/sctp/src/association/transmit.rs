@@ -7,8 +7,8 @@ use super::handshake::our_parameters;
 use super::state::Tcb;
 use crate::wire::{
     Abort, Checksum, Chunk, CookieAck, CookieEcho, ErrorChunk, Header, Heartbeat, Init, PacketWriter,
-    Parameter, Parameters, ReConfig, ReconfigParameter, ReconfigParameters, Shutdown, ShutdownAck,
-    ShutdownComplete,
+    Parameter, Parameters, ReConfig, ReconfigParameter, ReconfigParameters, ReconfigResult, Shutdown,
+    ShutdownAck, ShutdownComplete,
 };
 use crate::wire::{Cause, Causes};
 use bytes::BytesMut;
@@ -109,11 +109,16 @@ impl Association {
             Control::ReconfigRequest => {
                 self.reset.with_request(|reconfig| packet.push(reconfig)).unwrap_or(false)
             }
-            Control::ReconfigResponse { number, result } => {
+            Control::ReconfigResponse { first, second } => {
                 // RFC 6525 §5.1.7 D1–D3.
-                let parameters =
-                    [ReconfigParameter::Response { response: *number, result: *result, next_tsns: None }];
-                packet.push(&ReConfig { parameters: ReconfigParameters::new(&parameters) })
+                let response = |(number, result): (u32, ReconfigResult)| ReconfigParameter::Response {
+                    response: number,
+                    result,
+                    next_tsns: None,
+                };
+                let parameters = [response(*first), response(second.unwrap_or(*first))];
+                let count = if second.is_some() { 2 } else { 1 };
+                packet.push(&ReConfig { parameters: ReconfigParameters::new(&parameters[..count]) })
             }
             Control::Shutdown => packet.push(&Shutdown { cumulative_tsn: self.receiver.cumulative_tsn() }),
             Control::ShutdownAck => packet.push(&ShutdownAck),

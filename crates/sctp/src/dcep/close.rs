@@ -152,10 +152,8 @@ impl Channels {
 
     /// The channel is closed: told once.
     pub(super) fn finish(&mut self, id: ChannelId, reason: ChannelCloseReason) {
-        let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.is_closed()) else { return };
-        if entry.is_incoming {
-            let bytes = entry.name_bytes();
-            self.incoming.remove(bytes);
+        if self.entry(id).is_none_or(Entry::is_closed) {
+            return;
         }
         self.set_phase(id, Phase::Closed { reason: reason.clone() });
         self.close_deadlines.retain(|(_, channel)| *channel != id);

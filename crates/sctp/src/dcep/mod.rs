@@ -153,7 +153,11 @@ impl Channels {
     pub fn forget(&mut self, id: ChannelId) {
         if self.entries.get(&id).is_some_and(Entry::is_closed) {
             self.discard_unread(id);
-            self.entries.remove(&id);
+            if let Some(entry) = self.entries.remove(&id)
+                && entry.is_incoming
+            {
+                self.incoming.remove(entry.name_bytes());
+            }
         }
     }
 

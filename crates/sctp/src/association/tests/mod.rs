@@ -1,3 +1,8 @@
 //! Tests of the association alone.
 
+mod answers;
+mod handshake;
 mod pair;
+mod raw;
+mod tags;
+mod transitions;

@@ -15,6 +15,7 @@ fn channels_beyond_the_limit_are_closed() {
     let now = pair.now;
     pair.channel(A, ids[0]).close(now);
     pair.run_for(Duration::from_secs(1));
+    pair.ends[B].forget(ChannelId(0));
     let next = pair.ends[A].open(pair.now, ChannelInit::default()).unwrap();
     pair.run_for(Duration::from_secs(1));
     assert_eq!(pair.channel(A, next).state(), open);
