@@ -186,3 +186,39 @@ fn unmapped(ip: IpAddr) -> IpAddr {
 
 /// Datagrams in one run. The system takes 64; this many of the usual 1228 bytes fit into the 64 KiB that it also takes.
 const MAX_SEGMENTS: usize = 44;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::net::Ipv4Addr;
+
+    /// Readiness is unknown right after binding, so the first send is refused; it is kept, and nothing overtakes it.
+    #[tokio::test]
+    async fn what_a_blocked_socket_keeps_leaves_first_and_in_order() {
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), 1 << 20).unwrap();
+        let route = Route { local: socket.local(), remote: receiver.local_addr().unwrap() };
+        let first = socket.send(Run { route, size: 5, segment_size: Some(2) }, b"aabbc");
+        let second = socket.send(Run { route, size: 1, segment_size: None }, b"d");
+        assert_eq!((first, second), (Sent::Blocked, Sent::Blocked));
+        poll_fn(|cx| if socket.poll_flush(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+        assert!(!socket.is_blocked());
+        assert_eq!(socket.send(Run { route, size: 1, segment_size: None }, b"e"), Sent::Done);
+        let mut buffer = [0; 16];
+        for expected in [b"aa".as_slice(), b"bb", b"c", b"d", b"e"] {
+            let (len, from) = receiver.recv_from(&mut buffer).await.unwrap();
+            assert_eq!((&buffer[..len], from), (expected, socket.local()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_datagram_that_no_path_takes_is_reported() {
+        let mut socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), 1 << 20).unwrap();
+        poll_fn(|cx| socket.io.poll_send_ready(cx)).await.unwrap();
+        let route = Route { local: socket.local(), remote: (Ipv4Addr::LOCALHOST, 9).into() };
+        let datagram = vec![0; 65_508];
+        let run = Run { route, size: datagram.len(), segment_size: None };
+        assert_eq!(socket.send(run, &datagram), Sent::TooLarge);
+    }
+}
