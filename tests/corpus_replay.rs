@@ -44,3 +44,8 @@ fn sctp_packet() {
 fn dcep() {
     replay("dcep", straits_sctp::fuzzing::dcep);
 }
+
+#[test]
+fn sctp_association() {
+    replay("sctp_association", straits_sctp::fuzzing::association);
+}

@@ -1,5 +1,9 @@
 //! Bodies of the fuzz targets: each takes whatever bytes come and panics only if something is wrong here.
 
+mod association;
+
+pub use association::association;
+
 use crate::dcep::message::Message;
 use crate::wire::{self, Checksum, Chunk, Header, PacketWriter, ParseError};
 use bytes::BytesMut;

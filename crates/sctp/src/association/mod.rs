@@ -445,6 +445,12 @@ impl Association {
         }
     }
 
+    /// Our tag, our first TSN and the peer's, while there is a peer.
+    #[cfg(feature = "__fuzzing")]
+    pub(crate) fn agreed(&self) -> Option<(u32, crate::number::Tsn, crate::number::Tsn)> {
+        self.phase.tcb().map(|tcb| (tcb.local_tag, tcb.local_tsn, tcb.peer_tsn))
+    }
+
     /// What must hold after each input.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(crate) fn check_invariants(&self) {

@@ -1,0 +1,335 @@
+//! An established association with channels, and a peer inside DTLS that sends what it likes.
+
+use crate::dcep::{ChannelId, ChannelInit, ChannelState, Channels, MessageKind, Role};
+use crate::number::{Ppid, Ssn, StreamId, Tsn};
+use crate::wire::{
+    self, Checksum, Chunk, Data, GapBlock, Header, List, PacketWriter, ReConfig, ReconfigParameter,
+    ReconfigParameters, Sack, WriteChunk,
+};
+use crate::{Config, State};
+use bytes::{Bytes, BytesMut};
+use std::time::{Duration, Instant};
+
+/// A script of packets, calls and time, run against an association that its peer has just opened.
+///
+/// Numbers in the script are relative to those of the association, so that a fuzzer reaches past the checks.
+pub fn association(script: &[u8]) {
+    let mut run = Run::new();
+    let mut script = Script(script);
+    while let Some(step) = script.byte() {
+        run.step(step, &mut script);
+        run.check();
+    }
+    run.finish();
+}
+
+struct Run {
+    now: Instant,
+    end: Channels,
+    tag: u32,
+    /// The first TSNs of the association and of its peer.
+    local_tsn: u32,
+    peer_tsn: u32,
+    opened: Vec<ChannelId>,
+}
+
+impl Run {
+    fn new() -> Self {
+        let now = Instant::now();
+        let config = Config::default().receive_window(200_000).max_receive_message_size(50_000);
+        let mut end = Channels::new(config.clone(), [1; 32], now);
+        let mut peer = Channels::new(config, [2; 32], now);
+        end.set_role(now, Role::Client);
+        peer.set_role(now, Role::Server);
+        let opened = vec![end.open(now, ChannelInit::default()).expect("nothing is open yet")];
+        peer.connect(now);
+        let mut packet = BytesMut::new();
+        while end.poll_transmit(now, &mut packet) || peer.poll_transmit(now, &mut packet) {
+            // Each drops what it sent itself.
+            end.handle_packet(now, &packet);
+            peer.handle_packet(now, &packet);
+            packet.clear();
+        }
+        assert_eq!(end.association().state(), State::Established);
+        let (tag, local_tsn, peer_tsn) = end.association().agreed().expect("it is established");
+        Self { now, end, tag, local_tsn: local_tsn.0, peer_tsn: peer_tsn.0, opened }
+    }
+
+    fn step(&mut self, step: u8, script: &mut Script<'_>) {
+        match step % 12 {
+            0 => self.raw_packet(script),
+            1..=3 => self.data(script),
+            4 | 5 => self.sack(script),
+            6 => self.reconfig(script),
+            7 => {
+                self.now += Duration::from_millis(u64::from(script.u16()));
+                self.end.handle_timeout(self.now);
+            }
+            8 => {
+                if let Some(deadline) = self.end.poll_timeout() {
+                    self.now = self.now.max(deadline);
+                    self.end.handle_timeout(self.now);
+                }
+            }
+            9 => self.call(script),
+            10 => self.read(),
+            _ => self.init(script),
+        }
+    }
+
+    /// Any chunks with the right tag.
+    fn raw_packet(&mut self, script: &mut Script<'_>) {
+        let length = usize::from(script.u16() % 2000);
+        let mut packet = self.header(self.tag);
+        packet.extend_from_slice(script.take(length));
+        wire::seal(&mut packet);
+        self.end.handle_packet(self.now, &packet);
+    }
+
+    fn data(&mut self, script: &mut Script<'_>) {
+        let (offset, flags, stream, ppid) =
+            (script.byte_or_0(), script.byte_or_0(), script.byte_or_0(), script.byte_or_0());
+        let length = usize::from(script.u16() % 1200);
+        let payload = vec![ppid; length];
+        let own = script.take(usize::from(flags >> 4));
+        self.feed(&Data {
+            tsn: Tsn(self.peer_tsn.wrapping_add(offset.into())),
+            stream: StreamId(u16::from(stream % 8)),
+            ssn: Ssn(u16::from(stream / 8)),
+            ppid: Ppid(50 + u32::from(ppid % 10)),
+            begin: flags & 1 != 0,
+            end: flags & 2 != 0,
+            unordered: flags & 4 != 0,
+            immediate: flags & 8 != 0,
+            payload: if own.is_empty() { &payload } else { own },
+        });
+    }
+
+    fn sack(&mut self, script: &mut Script<'_>) {
+        let (offset, a_rwnd) = (script.byte_or_0(), script.u16());
+        let count = usize::from(script.byte_or_0() % 6);
+        let mut end = 0_u16;
+        let gaps: Vec<GapBlock> = (0..count)
+            .map(|_| {
+                let start = end.wrapping_add(u16::from(script.byte_or_0()));
+                end = start.wrapping_add(u16::from(script.byte_or_0()));
+                GapBlock { start, end }
+            })
+            .collect();
+        self.feed(&Sack {
+            cumulative_tsn: Tsn(self.local_tsn.wrapping_sub(1).wrapping_add(offset.into())),
+            a_rwnd: u32::from(a_rwnd) * 16,
+            gaps: List::new(&gaps),
+            duplicates: List::EMPTY,
+        });
+    }
+
+    fn reconfig(&mut self, script: &mut Script<'_>) {
+        let (kind, number, last) = (script.byte_or_0(), script.byte_or_0(), script.byte_or_0());
+        let streams: Vec<StreamId> =
+            (0..kind / 16).map(|_| StreamId(u16::from(script.byte_or_0() % 10))).collect();
+        let request = self.peer_tsn.wrapping_add(number.into());
+        let streams = List::new(&streams);
+        let parameter = match kind % 4 {
+            0 | 1 => ReconfigParameter::OutgoingReset {
+                request,
+                response: self.local_tsn,
+                last_tsn: Tsn(self.peer_tsn.wrapping_sub(1).wrapping_add(last.into())),
+                streams,
+            },
+            2 => ReconfigParameter::IncomingReset { request, streams },
+            _ => ReconfigParameter::Response {
+                response: self.local_tsn.wrapping_add(number.into()),
+                result: match last % 4 {
+                    0 => wire::ReconfigResult::NothingToDo,
+                    1 => wire::ReconfigResult::Performed,
+                    2 => wire::ReconfigResult::Denied,
+                    _ => wire::ReconfigResult::InProgress,
+                },
+                next_tsns: None,
+            },
+        };
+        self.feed(&ReConfig { parameters: ReconfigParameters::new(&[parameter]) });
+    }
+
+    /// An INIT of a peer that starts anew, and the return of whatever cookie it gets.
+    fn init(&mut self, script: &mut Script<'_>) {
+        let mut packet = self.header(0);
+        let tag = u32::from(script.byte_or_0());
+        packet.extend_from_slice(&[1, 0, 0, 20]);
+        packet.extend_from_slice(&tag.to_be_bytes());
+        packet.extend_from_slice(&[0, 1, 0, 0, 1, 0, 1, 0]);
+        packet.extend_from_slice(&self.peer_tsn.to_be_bytes());
+        wire::seal(&mut packet);
+        self.end.handle_packet(self.now, &packet);
+        let mut answer = BytesMut::new();
+        if !self.end.poll_transmit(self.now, &mut answer) {
+            return;
+        }
+        let Ok((_, chunks)) = wire::parse(&answer, true) else { return };
+        for chunk in chunks.flatten() {
+            if let Chunk::InitAck(ack) = chunk {
+                for parameter in ack.parameters.iter().flatten() {
+                    if let wire::Parameter::StateCookie(cookie) = parameter {
+                        let echo = wire::CookieEcho { cookie };
+                        let packet = self.packet(ack.initiate_tag, &echo);
+                        self.end.handle_packet(self.now, &packet);
+                    }
+                }
+            }
+        }
+        // After a restart the numbers are new.
+        if let Some((tag, local, peer)) = self.end.association().agreed() {
+            (self.tag, self.local_tsn, self.peer_tsn) = (tag, local.0, peer.0);
+        }
+    }
+
+    fn call(&mut self, script: &mut Script<'_>) {
+        let (call, which) = (script.byte_or_0(), usize::from(script.byte_or_0()));
+        let now = self.now;
+        let id = self.opened.get(which % self.opened.len().max(1)).copied();
+        match call % 8 {
+            0 => {
+                let ordered = which.is_multiple_of(2);
+                if let Ok(id) = self.end.open(now, ChannelInit { ordered, ..ChannelInit::default() }) {
+                    self.opened.push(id);
+                }
+            }
+            1..=3 => {
+                let data = Bytes::from(vec![0; usize::from(script.u16())]);
+                if let Some(mut channel) = id.and_then(|id| self.end.channel(id)) {
+                    // Refusals are part of the game.
+                    let _ = channel.send_part(now, MessageKind::Binary, data, call < 200);
+                }
+            }
+            4 => {
+                if let Some(mut channel) = id.and_then(|id| self.end.channel(id)) {
+                    channel.close(now);
+                }
+            }
+            5 => {
+                if let Some(mut channel) = id.and_then(|id| self.end.channel(id)) {
+                    channel.abort(now);
+                }
+            }
+            6 => self.end.path_changed(now),
+            _ if call >= 240 => self.end.shutdown(now),
+            _ => {}
+        }
+    }
+
+    fn read(&mut self) {
+        let ids: Vec<ChannelId> = self.end.ids().collect();
+        for id in ids {
+            let now = self.now;
+            if let Some(mut channel) = self.end.channel(id) {
+                while channel.recv(now).is_some() {}
+                if channel.state() == ChannelState::Closed {
+                    self.end.forget(id);
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, chunk: &dyn WriteChunk) {
+        let packet = self.packet(self.tag, chunk);
+        self.end.handle_packet(self.now, &packet);
+    }
+
+    fn packet(&self, tag: u32, chunk: &dyn WriteChunk) -> BytesMut {
+        let mut packet = BytesMut::new();
+        let header = Header { source_port: 5000, destination_port: 5000, verification_tag: tag };
+        let mut writer = PacketWriter::new(&mut packet, header, 65_535);
+        writer.push(chunk);
+        writer.finish(Checksum::Crc32c);
+        packet
+    }
+
+    fn header(&self, tag: u32) -> Vec<u8> {
+        let mut header = vec![0x13, 0x88, 0x13, 0x88];
+        header.extend_from_slice(&tag.to_be_bytes());
+        header.extend_from_slice(&[0; 4]);
+        header
+    }
+
+    /// What must hold whatever came.
+    fn check(&mut self) {
+        let mut buffer = BytesMut::new();
+        let mut packets = 0;
+        while self.end.poll_transmit(self.now, &mut buffer) {
+            assert!(buffer.len() <= 1191, "a packet of {} bytes", buffer.len());
+            let (_, mut chunks) = wire::parse(&buffer, true).expect("own packets are sound");
+            assert!(chunks.all(|chunk| chunk.is_ok()), "own chunks are sound");
+            buffer.clear();
+            packets += 1;
+            assert!(packets < 10_000, "no end of packets");
+        }
+        while self.end.poll_event().is_some() {}
+        self.end.association().check_invariants();
+    }
+
+    /// A peer that went silent: the association comes to rest in bounded time.
+    fn finish(&mut self) {
+        self.end.shutdown(self.now);
+        for _ in 0..1000 {
+            self.check();
+            match self.end.poll_timeout() {
+                Some(deadline) => {
+                    assert!(deadline > self.now || self.end.association().close_reason().is_none());
+                    self.now = self.now.max(deadline);
+                    self.end.handle_timeout(self.now);
+                }
+                None => break,
+            }
+        }
+        assert!(self.end.association().close_reason().is_some(), "never stuck: {:#?}", self.end);
+    }
+}
+
+/// The bytes of the script that are left.
+struct Script<'a>(&'a [u8]);
+
+impl<'a> Script<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn byte_or_0(&mut self) -> u8 {
+        self.byte().unwrap_or_default()
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_be_bytes([self.byte_or_0(), self.byte_or_0()])
+    }
+
+    fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_script_comes_to_rest(script in vec(any::<u8>(), 0..400)) {
+            association(&script);
+        }
+
+        /// Numbers close to the expected ones.
+        #[test]
+        fn likely_scripts_come_to_rest(
+            steps in vec((0..12_u8, vec(prop_oneof![0..8_u8, any::<u8>()], 6..14)), 0..60)
+        ) {
+            let script: Vec<u8> = steps.into_iter().flat_map(|(step, rest)| [vec![step], rest].concat()).collect();
+            association(&script);
+        }
+    }
+}
