@@ -119,3 +119,8 @@ pub use states::{
 pub use straits_peer::dtls::{Fingerprint, HashFunction, Identity};
 pub use straits_peer::sctp::{ChannelCloseReason, ChannelStats};
 pub use straits_peer::{CloseReason, Config as LayerConfig, Stats, dtls, ice, sctp};
+
+/// The sample of the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
