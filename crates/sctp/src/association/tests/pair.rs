@@ -18,6 +18,8 @@ pub(super) struct Pair {
     rng: ChaCha12Rng,
     /// Of 100 packets.
     pub(super) loss: u32,
+    /// Whether to drop the next packet (the lowest bit), the one after it, and so on.
+    drops: u32,
 }
 
 impl Pair {
@@ -35,6 +37,7 @@ impl Pair {
             events: Default::default(),
             rng: ChaCha12Rng::from_seed([seed; 32]),
             loss,
+            drops: 0,
         }
     }
 
@@ -104,7 +107,9 @@ impl Pair {
             while self.ends[from].poll_transmit(self.now, &mut buffer) {
                 assert!(buffer.len() <= 1191, "packet of {} bytes", buffer.len());
                 let packet = buffer.split().freeze();
-                if self.rng.next_u32() % 100 >= self.loss {
+                let dropped = self.drops & 1 == 1 || self.rng.next_u32() % 100 < self.loss;
+                self.drops >>= 1;
+                if !dropped {
                     self.wires[1 - from].push_back((self.now + Duration::from_millis(10), packet));
                 }
             }
@@ -138,6 +143,34 @@ fn simultaneous_open_makes_one_association() {
         assert_eq!(pair.ends[end].negotiated_streams(), Some((65535, 65535)));
     }
     assert!(pair.ends.iter().all(|end| end.stats().packets_dropped == 0));
+}
+
+/// RFC 9260 §5.2.1, §5.2.4: whichever of the first eight packets are lost, and whether one side starts or both, at once or
+/// one after the other, there is one association in the end and data flows both ways.
+#[test]
+fn every_pattern_of_losses_ends_in_one_association() {
+    for drops in 0..1 << 8 {
+        for second in [None, Some(0), Some(5), Some(15), Some(25)] {
+            let mut pair = Pair::new(7, 0);
+            pair.drops = drops;
+            pair.send(0, 0, b"a");
+            pair.send(1, 0, b"b");
+            pair.ends[0].connect(pair.now);
+            if let Some(delay) = second {
+                pair.run_for(Duration::from_millis(delay));
+                pair.ends[1].connect(pair.now);
+            }
+            pair.run_until(|pair| {
+                pair.ends.iter().all(|end| end.state() == State::Established && end.undelivered() == 0)
+            });
+            assert_eq!((pair.received(0, 0), pair.received(1, 0)), (vec!["b".into()], vec!["a".into()]));
+            for events in &pair.events {
+                let established = events.iter().filter(|event| **event == Event::Established).count();
+                assert_eq!(established, 1, "{drops:#b}, {second:?}: {events:?}");
+                assert!(!events.contains(&Event::Restarted));
+            }
+        }
+    }
 }
 
 /// RFC 9260 §5.1 B: the answerer needs no call.
