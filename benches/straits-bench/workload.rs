@@ -42,6 +42,7 @@ pub(crate) async fn stream(size: usize, warmup: Duration, measured: Duration) ->
 
     stop.store(true, Ordering::Relaxed);
     writer.await??;
+    let retransmissions = local.stats().sctp.retransmissions;
     local.close();
     remote.close();
     reader.await?;
@@ -52,6 +53,7 @@ pub(crate) async fn stream(size: usize, warmup: Duration, measured: Duration) ->
         "msgs_per_s": round(messages / elapsed),
         "cpu_s_per_gb": round(cpu / (bytes / 1e9)),
         "cpu_us_per_msg": round(cpu / messages * 1e6),
+        "retransmissions": retransmissions,
     }))
 }
 
