@@ -139,7 +139,7 @@ impl<'a> Scanned<'a> {
                 self.integrity = Some((offset, attribute.value));
             }
             Fingerprint::CODEPOINT if attribute.value.len() != 4 => return Err(StunError::Attribute),
-            // RFC 8489 §14.5: agents "MUST ignore all other attributes that follow MESSAGE-INTEGRITY"
+            // RFC 8489 §14.5: "agents MUST ignore all attributes that follow MESSAGE-INTEGRITY"
             _ if self.integrity.is_some() => {}
             Username::CODEPOINT if self.username.is_none() => {
                 let name = std::str::from_utf8(attribute.value).map_err(|_| StunError::Attribute)?;
