@@ -113,8 +113,8 @@ impl Phase {
         if let Self::CookieEchoed { cookie, .. } = self { Some(cookie) } else { None }
     }
 
-    /// RFC 9260 §6: DATA "MUST NOT be sent" but in ESTABLISHED, SHUTDOWN-PENDING and SHUTDOWN-RECEIVED (the ride
-    /// behind a COOKIE ECHO is not taken).
+    /// RFC 9260 §6: "Data transmission MUST only happen in the ESTABLISHED, SHUTDOWN-PENDING, and SHUTDOWN-RECEIVED states."
+    /// The ride behind a COOKIE ECHO, which it allows too, is not taken.
     pub(super) fn sends_data(&self) -> bool {
         match self {
             Self::Established { .. } | Self::ShutdownPending { .. } | Self::ShutdownReceived { .. } => true,
