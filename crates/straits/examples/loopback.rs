@@ -147,6 +147,7 @@ async fn next_line(is_terminal: bool) -> Option<String> {
 /// connection takes none.
 async fn disconnect_peers(peers: Peers) -> Result<(), Box<dyn std::error::Error>> {
     peers.send_channel.close();
+    peers.receive_channel.close();
     let closed = async { tokio::join!(peers.send_channel.closed(), peers.receive_channel.closed()) };
     let in_time = timeout(PATIENCE, closed).await;
     peers.local.close();
