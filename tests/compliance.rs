@@ -1,0 +1,108 @@
+//! Where Straits leaves an RFC: every MUST and SHOULD that is not followed, with its reason.
+//!
+//! The README tells users what follows from the ones they can notice.
+
+/// A rule and what is done instead.
+struct Deviation {
+    /// RFC and section.
+    source: &'static str,
+    /// The rule in its own words.
+    rule: &'static str,
+    /// What Straits does, and why.
+    instead: &'static str,
+}
+
+/// Sorted by source and rule, as text.
+const DEVIATIONS: &[Deviation] = &[
+    Deviation {
+        source: "RFC 6525 §5.2.2",
+        rule: "MUST be marked as acknowledged",
+        instead: "The response sequence number of an incoming reset request is not read: deployed stacks put their own \
+                  number there.",
+    },
+    Deviation {
+        source: "RFC 7675 §5.1",
+        rule: "Consent expires after 30 seconds.",
+        instead: "It expires after 14 s: earlier than allowed harms nobody, and `failed` comes within 15 s.",
+    },
+    Deviation {
+        source: "RFC 7675 §5.1",
+        rule: "Implementations MUST NOT set the period between checks to less than 4 seconds.",
+        instead: "Between two Straits peers consent is checked every 2 s, so that `disconnected` comes within 5 s of \
+                  silence. Both ends have agreed to it by being what they are.",
+    },
+    Deviation {
+        source: "RFC 8445 §6.1.1",
+        rule: "In this case, no connectivity checks are ever sent.",
+        instead: "Of two lite agents the offerer checks and nominates, and both run consent: without, nothing would \
+                  prove the path before DTLS, and a vanished peer would go unnoticed.",
+    },
+    Deviation {
+        source: "RFC 8831 §5",
+        rule: "The initial Path MTU at the IP layer SHOULD NOT exceed 1200 bytes for IPv4 and 1280 bytes for IPv6.",
+        instead: "Packets are sized for 1280 bytes on both: 1191 bytes of SCTP are at most 1256 over IPv4, which every \
+                  path in use carries. `sctp::Config::max_packet_size` takes 1131 for the letter.",
+    },
+    Deviation {
+        source: "RFC 8831 §5",
+        rule: "Therefore, SCTP MUST support performing Path MTU discovery",
+        instead: "Not yet: packets are 1191 bytes of SCTP, which every path of 1280 bytes carries.",
+    },
+    Deviation {
+        source: "RFC 8831 §6.1",
+        rule: "The partial reliability extension defined in [RFC3758] MUST be supported.",
+        instead: "Not yet: channels of limited reliability are reliable.",
+    },
+    Deviation {
+        source: "RFC 8842 §5.2",
+        rule: "the offerer MUST insert in the offer an SDP \"tls-id\" attribute with a unique attribute value",
+        instead: "It is read and heeded but never written: no deployed data-channel stack needs it, and without it a \
+                  changed fingerprint says the same.",
+    },
+    Deviation {
+        source: "RFC 9260 §16",
+        rule: "'RTO.Min' SHOULD be set as described above in this section.",
+        instead: "RTO.Initial, Min and Max are 500 ms, 400 ms and 10 s: data-channel users notice a second, and Min stays \
+                  above the 200 ms by which a peer may delay its SACK. `Config::strict` follows the text.",
+    },
+    Deviation {
+        source: "RFC 9260 §6.2",
+        rule: "an acknowledgement SHOULD be generated for at least every second packet",
+        instead: "Within one receive batch a SACK may stand for up to 16 packets once the peer's rate has stopped rising, \
+                  never with a gap: the packets came together, and so would their SACKs leave.",
+    },
+    Deviation {
+        source: "RFC 9260 §7.2.1",
+        rule: "The initial cwnd before data transmission MUST be set to min(4 * PMDCS, max(2 * PMDCS, 4404)) bytes",
+        instead: "Ten packets, as TCP does (RFC 6928) and every other data-channel stack. `Config::strict` follows the \
+                  text.",
+    },
+    Deviation {
+        source: "RFC 9260 §8.4",
+        rule: "The receiver SHOULD respond to the sender of the OOTB packet with an ABORT chunk.",
+        instead: "Packets for a port that is not the association's are dropped silently: one DTLS session carries one \
+                  association, so they are nobody's.",
+    },
+];
+
+/// The table is in order, and every entry says something.
+#[test]
+fn deviations_are_sorted_and_complete() {
+    let keys: Vec<_> = DEVIATIONS.iter().map(|deviation| (deviation.source, deviation.rule)).collect();
+    // Strictly: no rule stands twice. Section numbers are compared as text.
+    assert!(keys.is_sorted_by(|a, b| a < b), "the table is not sorted by source and rule");
+    for deviation in DEVIATIONS {
+        assert!(deviation.source.starts_with("RFC "), "{}", deviation.source);
+        assert!(deviation.rule.len() > 20 && deviation.instead.ends_with('.'), "{}", deviation.rule);
+    }
+}
+
+/// What users can notice stands in the README: each RFC of the table is named there.
+#[test]
+fn the_readme_names_every_deviation() {
+    let readme = include_str!("../README.md");
+    for deviation in DEVIATIONS {
+        let rfc = deviation.source.split(' ').nth(1).unwrap();
+        assert!(readme.contains(rfc), "the README does not mention RFC {rfc}");
+    }
+}
