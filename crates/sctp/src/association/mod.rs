@@ -297,6 +297,12 @@ impl Association {
         let mut control_chunks = 0;
         for chunk in &mut chunks {
             match chunk {
+                // RFC 9260 §6.10: "An endpoint MUST NOT bundle INIT, INIT ACK, or SHUTDOWN COMPLETE chunks with any other
+                // chunks." What comes in company is not the peer's.
+                Ok(Chunk::InitAck(_) | Chunk::ShutdownComplete(_)) if rest.next().is_some() => {
+                    self.drop_packet("INIT ACK or SHUTDOWN COMPLETE with other chunks");
+                    break;
+                }
                 Ok(chunk) => {
                     if !matches!(chunk, Chunk::Data(_)) {
                         control_chunks += 1;

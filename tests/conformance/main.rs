@@ -1,0 +1,7 @@
+//! SCTP conformance, one test per item of `items.txt`, against a raw peer with a codec of its own.
+
+#[path = "../support/raw_sctp.rs"]
+mod raw_sctp;
+
+mod a_codec;
+mod b_setup;
