@@ -5,3 +5,5 @@ mod raw_sctp;
 
 mod a_codec;
 mod b_setup;
+mod c_collision;
+mod d_tags;
