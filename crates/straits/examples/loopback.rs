@@ -11,7 +11,7 @@ use clap::Parser;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
-use straits::{Configuration, DataChannel, DataChannelInit, Error, Message, PeerConnection};
+use straits::{Configuration, DataChannel, DataChannelInit, Message, PeerConnection};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -54,22 +54,30 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     disconnect_peers(peers).await
 }
 
-async fn connect_peers() -> Result<Peers, Error> {
+async fn connect_peers() -> Result<Peers, Box<dyn std::error::Error>> {
     // The local connection, with the channel that sends.
     let local = PeerConnection::new(Configuration::default())?;
     let send_channel = local.create_data_channel("sendChannel", DataChannelInit::default())?;
-    send_channel.on_open(send_channel_status_changed);
+    let (opened, send_channel_opened) = oneshot::channel();
+    let mut opened = Some(opened);
+    send_channel.on_open(move |channel| {
+        send_channel_status_changed(channel);
+        opened.take().map(|opened| opened.send(()));
+    });
     send_channel.on_close(send_channel_status_changed);
 
     // The remote connection. No channel is created here: it arrives.
     let remote = PeerConnection::new(Configuration::default())?;
-    let (arrived, receive_channel) = oneshot::channel();
-    let mut arrived = Some(arrived);
+    let (opened, receive_channel) = oneshot::channel();
+    let mut opened = Some(opened);
     remote.on_data_channel(move |channel| {
+        let mut opened = opened.take();
         channel.on_message(message_received);
-        channel.on_open(receive_channel_status_changed);
+        channel.on_open(move |channel| {
+            receive_channel_status_changed(channel);
+            opened.take().map(|opened| opened.send(channel.clone()));
+        });
         channel.on_close(receive_channel_status_changed);
-        arrived.take().map(|arrived| arrived.send(channel));
     });
 
     // Each candidate goes to the other side.
@@ -95,8 +103,9 @@ async fn connect_peers() -> Result<Peers, Error> {
     local.set_remote_description(answer).await?;
 
     tokio::try_join!(local.connected(), remote.connected())?;
-    send_channel.opened().await?;
-    let receive_channel = receive_channel.await.expect("the handler lives as long as its connection");
+    // A channel that is closed before its handler was called never says that it was open.
+    let opened = async { tokio::try_join!(send_channel_opened, receive_channel) };
+    let ((), receive_channel) = opened.await.map_err(|_| "SCTP: a channel closed before it opened")?;
     Ok(Peers { local, remote, send_channel, receive_channel })
 }
 
@@ -117,10 +126,10 @@ fn message_received(_: &DataChannel, message: Message) {
 
 /// The message box and its Send button: each line is a message. The end of the input is Disconnect, and on a terminal an
 /// empty line is, too.
-async fn send_input(channel: &DataChannel) -> Result<(), Error> {
+async fn send_input(channel: &DataChannel) -> Result<(), Box<dyn std::error::Error>> {
     let is_terminal = io::stdin().is_terminal();
     let mut is_first = true;
-    while let Some(line) = next_line(is_terminal).await {
+    while let Some(line) = next_line(is_terminal).await.map_err(|error| format!("input: {error}"))? {
         if is_terminal && line.is_empty() {
             return Ok(());
         }
@@ -133,14 +142,14 @@ async fn send_input(channel: &DataChannel) -> Result<(), Error> {
     Ok(())
 }
 
-async fn next_line(is_terminal: bool) -> Option<String> {
+async fn next_line(is_terminal: bool) -> io::Result<Option<String>> {
     let read = move || {
         if is_terminal {
             say(format_args!("Enter a message: "));
         }
-        io::stdin().lock().lines().next()?.ok()
+        io::stdin().lock().lines().next().transpose()
     };
-    tokio::task::spawn_blocking(read).await.ok()?
+    tokio::task::spawn_blocking(read).await?
 }
 
 /// Both channels, then both connections. Closing a channel delivers what was sent on it and takes a moment; closing a
