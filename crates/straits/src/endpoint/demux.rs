@@ -21,8 +21,8 @@ pub(super) struct Demux {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     Connection(Key),
-    /// DTLS from a source that no check has proven.
-    EarlyDtls,
+    /// DTLS from a source that no check has proven, on a private endpoint: perhaps for its connection.
+    EarlyDtls(Key),
     Nobody,
 }
 
@@ -77,7 +77,9 @@ impl Demux {
         let key = match classify(datagram) {
             Classification::Stun { local_ufrag: Some(fragment) } => self.fragments.get(fragment).copied(),
             Classification::Stun { local_ufrag: None } => owner.or_else(|| self.checks.get(&route).copied()),
-            Classification::Dtls if owner.is_none() => return Destination::EarlyDtls,
+            Classification::Dtls if owner.is_none() => {
+                return self.sole.map_or(Destination::Nobody, Destination::EarlyDtls);
+            }
             Classification::Dtls | Classification::Other => owner,
         };
         key.or(self.sole).map_or(Destination::Nobody, Destination::Connection)
@@ -109,7 +111,7 @@ mod tests {
         demux.add_route(route(2), Key(2));
         assert_eq!(destination(&demux, route(1), DTLS), Destination::Connection(Key(1)));
         assert_eq!(destination(&demux, route(2), OTHER), Destination::Connection(Key(2)));
-        assert_eq!(destination(&demux, route(3), DTLS), Destination::EarlyDtls);
+        assert_eq!(destination(&demux, route(3), DTLS), Destination::Nobody);
         assert_eq!(destination(&demux, route(3), OTHER), Destination::Nobody);
     }
 
@@ -128,7 +130,7 @@ mod tests {
         demux.set_sole(Key(7));
         assert_eq!(destination(&demux, route(1), OTHER), Destination::Connection(Key(7)));
         assert_eq!(destination(&demux, route(1), &[]), Destination::Connection(Key(7)));
-        assert_eq!(destination(&demux, route(1), DTLS), Destination::EarlyDtls);
+        assert_eq!(destination(&demux, route(1), DTLS), Destination::EarlyDtls(Key(7)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use straits_peer::dtls::State;
 use straits_peer::ice::Route;
 use tokio::time::Sleep;
 
@@ -177,10 +178,12 @@ impl Driver {
         while let Some(datagram) = datagrams.next() {
             let key = match self.demux.destination(owner, route, datagram) {
                 Destination::Connection(key) => key,
-                Destination::EarlyDtls => {
-                    let kept = self.early.keep(route, datagram);
-                    tracing::debug!(?route, kept, "DTLS before its source is validated");
-                    continue;
+                Destination::EarlyDtls(key) => {
+                    if self.keep_early(key, route, datagram) {
+                        continue;
+                    }
+                    // The connection drops and counts it.
+                    key
                 }
                 Destination::Nobody => {
                     tracing::debug!(?route, "datagram for nobody");
@@ -198,6 +201,15 @@ impl Driver {
             drop(state);
             self.make_ready(key);
         }
+    }
+
+    /// The peer's handshake may overtake its check. Once it is finished, DTLS from elsewhere is a stranger's.
+    fn keep_early(&mut self, key: Key, route: Route, datagram: &[u8]) -> bool {
+        let Some(connection) = self.connections.get(&key) else { return false };
+        let is_awaited = matches!(connection.inner.lock().peer.dtls_state(), State::New | State::Connecting);
+        let kept = is_awaited && self.early.keep(route, datagram);
+        tracing::debug!(?route, kept, "DTLS from a source that is not validated");
+        kept
     }
 
     // Serving.
@@ -441,10 +453,14 @@ mod tests {
         driver.feed(now, route(3), &[200], 1);
         assert_eq!(handed_over(&driver, key), 1);
 
+        // More than is kept of one source is dropped, too.
+        driver.feed(now, route(2), &[22; 10], 1);
+        assert_eq!(handed_over(&driver, key), 4);
+
         driver.chores.push(Chore::RouteAdded(route(1)));
         driver.do_chores(key, now);
-        assert_eq!(handed_over(&driver, key), 3);
+        assert_eq!(handed_over(&driver, key), 6);
         driver.feed(now, route(1), &hello, 20);
-        assert_eq!(handed_over(&driver, key), 5, "a proven source is early no more");
+        assert_eq!(handed_over(&driver, key), 8, "a proven source is early no more");
     }
 }
