@@ -109,7 +109,11 @@ fn bind(configuration: &Configuration) -> io::Result<Vec<Socket>> {
     let v6 = Socket::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), size);
     match (v4, v6) {
         (Err(error), Err(_)) => Err(error),
-        (v4, v6) => Ok(v4.into_iter().chain(v6).collect()),
+        (Ok(socket), Err(error)) | (Err(error), Ok(socket)) => {
+            tracing::debug!(%error, only = %socket.local(), "no socket for the other address family");
+            Ok(vec![socket])
+        }
+        (Ok(v4), Ok(v6)) => Ok(vec![v4, v6]),
     }
 }
 
