@@ -84,7 +84,7 @@ impl fmt::Display for CloseReason {
             Self::DataRejected => f.write_str("the answer rejected data channels"),
             Self::Ice(reason) => write!(f, "ICE: {reason}"),
             Self::Dtls(reason) => write!(f, "DTLS: {reason}"),
-            Self::Sctp(reason) => write!(f, "SCTP: {reason:?}"),
+            Self::Sctp(reason) => write!(f, "SCTP: {reason}"),
         }
     }
 }

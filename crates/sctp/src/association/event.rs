@@ -2,6 +2,7 @@
 
 use crate::StreamId;
 use bytes::Bytes;
+use std::fmt;
 
 /// The state of an association (RFC 9260 §4) as the outside sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,36 @@ pub enum CloseReason {
     TransportClosed,
 }
 
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LocalAbort => f.write_str("aborted by this side"),
+            Self::LocalShutdown => f.write_str("shut down by this side"),
+            Self::RemoteShutdown => f.write_str("shut down by the peer"),
+            Self::RemoteAbort { cause: None, .. } => f.write_str("aborted by the peer"),
+            Self::RemoteAbort { cause: Some(cause), message } => {
+                write!(f, "aborted by the peer with cause {cause}")?;
+                if message.is_empty() { Ok(()) } else { write!(f, " \"{}\"", message.escape_ascii()) }
+            }
+            Self::RemoteViolation(what) => write!(f, "the peer broke the protocol: {what}"),
+            Self::Timeout(what) => write!(f, "the peer did not answer {what}"),
+            Self::TransportClosed => f.write_str("the transport below is gone"),
+        }
+    }
+}
+
+impl fmt::Display for TimeoutKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Init => "INIT",
+            Self::CookieEcho => "COOKIE ECHO",
+            Self::Retransmissions => "what was sent again and again",
+            Self::Heartbeat => "HEARTBEAT",
+            Self::Shutdown => "SHUTDOWN",
+        })
+    }
+}
+
 /// What changed. Events never carry payload: messages wait in the association until `recv`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -104,4 +135,18 @@ pub enum ResetError {
     /// The peer did not list RE-CONFIG (RFC 6525 §5.1.1).
     #[error("the peer does not support stream reconfiguration")]
     Unsupported,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_one_line() {
+        let abort =
+            |message| CloseReason::RemoteAbort { cause: Some(13), message: Bytes::from_static(message) };
+        assert_eq!(abort(b"no\nway").to_string(), r#"aborted by the peer with cause 13 "no\nway""#);
+        assert_eq!(abort(b"").to_string(), "aborted by the peer with cause 13");
+        assert_eq!(CloseReason::Timeout(TimeoutKind::Init).to_string(), "the peer did not answer INIT");
+    }
 }
