@@ -411,6 +411,6 @@ const MAX_ATTRIBUTES: usize = 32;
 const MAX_UNKNOWN: usize = 8;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 #[path = "tests/stun.rs"]
 mod tests;

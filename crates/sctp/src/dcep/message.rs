@@ -225,7 +225,7 @@ const OPEN: u8 = 0x03;
 const OPEN_FIXED_LEN: usize = 12;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

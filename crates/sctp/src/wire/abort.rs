@@ -97,7 +97,7 @@ impl fmt::Display for ErrorChunk<'_> {
 pub(super) const T: u8 = 0x01;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::testing::*;
     use super::super::{Cause, Chunk, Unknown};

@@ -184,7 +184,7 @@ const USER_INITIATED_ABORT: u16 = 12;
 const PROTOCOL_VIOLATION: u16 = 13;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::testing::*;
     use super::*;

@@ -21,7 +21,7 @@ pub(super) const FIELD_OFFSET: usize = 8;
 pub(super) const FIELD_LEN: usize = 4;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::testing::hex;
     use super::*;

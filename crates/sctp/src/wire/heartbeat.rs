@@ -76,7 +76,7 @@ const HEARTBEAT_INFO: u16 = 1;
 const PARAMETER_HEADER_LEN: usize = 4;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::Chunk;
     use super::super::testing::*;

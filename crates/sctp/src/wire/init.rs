@@ -87,7 +87,7 @@ pub(super) const INIT_ACK: u8 = 2;
 const FIXED_LEN: usize = 16;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::testing::*;
     use super::super::tlv::Unknown;

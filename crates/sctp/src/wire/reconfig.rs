@@ -277,7 +277,7 @@ const ADD_OUTGOING: u16 = 17;
 const ADD_INCOMING: u16 = 18;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::Chunk;
     use super::super::testing::*;

@@ -113,7 +113,7 @@ impl fmt::Display for GapBlock {
 const FIXED_LEN: usize = 12;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::Chunk;
     use super::super::testing::*;

@@ -44,7 +44,7 @@ where
 const FEW: usize = 8;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::*;
 

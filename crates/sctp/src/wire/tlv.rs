@@ -216,7 +216,7 @@ pub(crate) const MAX_FIELDS: usize = 64;
 const MAX_SHOWN: usize = 8;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::testing::hex;
     use super::super::{Cause, Causes};
