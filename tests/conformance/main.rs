@@ -7,3 +7,4 @@ mod a_codec;
 mod b_setup;
 mod c_collision;
 mod d_tags;
+mod table;
