@@ -46,7 +46,8 @@ async fn dropped_round() {
         let weak = weak.clone();
         channel.on_message(move |channel, message| {
             assert!(weak.upgrade().is_some());
-            channel.try_send(message).unwrap();
+            // What was left behind may come when the channel is closing already.
+            let _ = channel.try_send(message);
         });
     });
     trickle(&a, &b);
