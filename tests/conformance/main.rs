@@ -7,4 +7,7 @@ mod a_codec;
 mod b_setup;
 mod c_collision;
 mod d_tags;
+mod g_sacks;
+mod h_sacks_received;
+mod m_shutdown;
 mod table;

@@ -20,8 +20,11 @@ pub const COOKIE_ECHO: u8 = 10;
 pub const COOKIE_ACK: u8 = 11;
 pub const SHUTDOWN_COMPLETE: u8 = 14;
 
-/// Flags of DATA: B with E (RFC 9260 §3.3.1).
+/// Flags of DATA: B and E, U (RFC 9260 §3.3.1).
 pub const WHOLE: u8 = 3;
+pub const FIRST: u8 = 2;
+pub const LAST: u8 = 1;
+pub const UNORDERED: u8 = 4;
 /// RFC 7053 §3.
 pub const IMMEDIATE: u8 = 8;
 /// T bit of ABORT and SHUTDOWN COMPLETE.
