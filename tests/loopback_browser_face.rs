@@ -266,3 +266,27 @@ async fn negotiated_channels_open_without_announcement() {
     a.close();
     assert!(soon("no channel", b.accept_channel()).await.is_none());
 }
+
+/// Whoever waits for `opened` and closes at once takes nothing from the `open` handler: it has seen its own state.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_open_handler_sees_an_open_channel() {
+    for _ in 0..50 {
+        let (a, b) = (peer(), peer());
+        let channel = a.create_data_channel("short", DataChannelInit::default()).unwrap();
+        let journal = Journal::default();
+        let seen = journal.clone();
+        channel.on_open(move |channel| {
+            // Gives the other thread its chance.
+            std::thread::yield_now();
+            seen.write(channel.ready_state().to_string());
+        });
+        trickle(&a, &b);
+        trickle(&b, &a);
+        negotiate(&a, &b).await;
+        soon("the channel to open", channel.opened()).await.unwrap();
+        channel.close();
+        assert_eq!(journal.lines(), ["open"]);
+        a.close();
+        b.close();
+    }
+}

@@ -147,7 +147,12 @@ fn strangers_and_garbage_are_dropped_and_counted() {
         net.inject(1, Datagram { source: net.a.address, destination: net.b.address, payload });
     }
     net.run_for(SECOND);
-    assert!(net.b.peer.stats().datagrams_dropped > before.datagrams_dropped);
+    let after = net.b.peer.stats();
+    assert!(after.datagrams_dropped > before.datagrams_dropped, "DTLS of a third address and foreign bytes");
+    assert!(after.ice.malformed > before.ice.malformed, "cut and broken STUN");
+    assert!(after.ice.unauthenticated > before.ice.unauthenticated, "STUN with a flipped bit");
+    assert!(after.dtls.records_dropped > before.dtls.records_dropped, "records with a flipped bit");
+    assert_eq!(after.sctp.packets_dropped, 0, "DTLS lets nothing of it through");
     assert_eq!(net.b.peer.state(), PeerState::Connected);
     assert_eq!(net.b.peer.selected_route().unwrap().remote, net.a.address);
     let now = net.now();

@@ -151,7 +151,7 @@ impl DataChannel {
 
     // States.
 
-    /// Waits until the channel is open.
+    /// Waits until the channel is open and its `open` handler, if there is one, has run.
     ///
     /// # Errors
     ///
@@ -163,6 +163,10 @@ impl DataChannel {
     fn poll_opened(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         let mut state = self.0.connection().lock();
         let reason = state.reason().cloned();
+        if state.is_opening(self.shared().id) {
+            state.register(cx);
+            return Poll::Pending;
+        }
         let Some(entry) = state.channels.get_mut(&self.shared().id) else {
             return Poll::Ready(Err(Error::closed(reason.as_ref())));
         };

@@ -38,12 +38,21 @@ impl State {
             return Poll::Pending;
         };
         let timely = self.publish(&item, outcome);
+        if let Item::Open(id) = item {
+            self.dispatcher.opening = Some(id);
+        }
         Poll::Ready((item, timely))
+    }
+
+    /// Is the `open` handler of this channel still at work? Its end wakes who waits in [`register`](Self::register).
+    pub(crate) fn is_opening(&self, id: ChannelId) -> bool {
+        self.dispatcher.opening == Some(id)
     }
 
     /// The handlers of the item taken last have returned.
     pub(crate) fn item_done(&mut self, wakes: &mut Vec<Waker>) {
         self.dispatcher.done = self.dispatcher.queued - self.items.len() as u64;
+        self.dispatcher.opening = None;
         self.waiting.drain_into(wakes);
     }
 
@@ -52,6 +61,7 @@ impl State {
         self.dispatcher.present = false;
         self.dispatcher.ended = true;
         self.dispatcher.done = self.dispatcher.queued;
+        self.dispatcher.opening = None;
         for item in std::mem::take(&mut self.items) {
             self.publish(&item, outcome);
             self.keep(item, &mut outcome.wakes);

@@ -122,6 +122,8 @@ struct Dispatcher {
     /// Items queued and items worked off, ever.
     queued: u64,
     done: u64,
+    /// The channel whose `open` handler is at work.
+    opening: Option<ChannelId>,
 }
 
 /// The stream that `events()` gave out, as the lock sees it.
