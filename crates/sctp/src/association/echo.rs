@@ -97,7 +97,10 @@ impl Association {
         let tcb = self.tcb_of(cookie);
         self.local = LocalInit { tag: tcb.local_tag, tsn: tcb.local_tsn };
         self.control.clear();
-        self.change(Phase::Established { tcb }, "restart of the peer");
+        // The owner's wish to shut down outlives the restart: what is left of it starts anew.
+        let is_ending = matches!(self.phase, Phase::ShutdownPending { .. } | Phase::ShutdownSent { .. });
+        let next = if is_ending { Phase::ShutdownPending { tcb } } else { Phase::Established { tcb } };
+        self.change(next, "restart of the peer");
         self.sender.restart(
             now,
             tcb.local_tsn,
@@ -105,6 +108,7 @@ impl Association {
             tcb.outgoing_streams,
             self.config.max_packet_size,
         );
+        self.sender.set_draining(is_ending);
         self.start_receiving(now, &tcb);
         self.events.push_back(Event::Restarted);
         self.control.push_first(Control::CookieAck);

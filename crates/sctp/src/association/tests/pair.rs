@@ -295,6 +295,21 @@ fn a_restart_is_accepted_and_both_ways_work() {
     assert_eq!(pair.received(0, 0), ["there"]);
 }
 
+/// RFC 9260 §5.2.4 A: the restart of a peer does not make the owner's shutdown undone.
+#[test]
+fn a_shutdown_outlives_a_restart() {
+    let mut pair = Pair::established(1, 0);
+    pair.send(1, 0, b"for the one that is gone");
+    pair.ends[1].shutdown(pair.now);
+    assert_eq!(pair.ends[1].state(), State::ShutdownPending);
+    pair.ends[0] = Association::new(Config::default(), [99; 32], pair.now);
+    pair.events = Default::default();
+    pair.ends[0].connect(pair.now);
+    pair.run_until(|pair| pair.ends[1].state() == State::Closed);
+    let low = Event::BufferedAmountLow(StreamId(0));
+    assert_eq!(pair.events[1], [low, Event::Restarted, Event::Closed(CloseReason::LocalShutdown)]);
+}
+
 /// RFC 9260 §8.1, §8.3: a peer that vanished is noticed by DATA, and without DATA by HEARTBEAT.
 #[test]
 fn a_vanished_peer_is_noticed() {
