@@ -94,13 +94,14 @@ impl Association {
             return Echoed::Discarded;
         }
         self.collect_events();
+        // RFC 9260 §9.2: the endpoint "enters the SHUTDOWN-PENDING state and remains there until all outstanding data has
+        // been acknowledged by its peer." What was outstanding is lost with the peer's state; the wish to end is not.
+        let shuts_down = self.phase.shuts_down();
         let tcb = self.tcb_of(cookie);
         self.local = LocalInit { tag: tcb.local_tag, tsn: tcb.local_tsn };
         self.control.clear();
-        // The owner's wish to shut down outlives the restart: what is left of it starts anew.
-        let is_ending = matches!(self.phase, Phase::ShutdownPending { .. } | Phase::ShutdownSent { .. });
-        let next = if is_ending { Phase::ShutdownPending { tcb } } else { Phase::Established { tcb } };
-        self.change(next, "restart of the peer");
+        let phase = if shuts_down { Phase::ShutdownPending { tcb } } else { Phase::Established { tcb } };
+        self.change(phase, "restart of the peer");
         self.sender.restart(
             now,
             tcb.local_tsn,
@@ -108,7 +109,7 @@ impl Association {
             tcb.outgoing_streams,
             self.config.max_packet_size,
         );
-        self.sender.set_draining(is_ending);
+        self.sender.set_draining(shuts_down);
         self.start_receiving(now, &tcb);
         self.events.push_back(Event::Restarted);
         self.control.push_first(Control::CookieAck);
@@ -128,7 +129,7 @@ impl Association {
             Phase::Established { tcb }
             | Phase::ShutdownPending { tcb }
             | Phase::ShutdownSent { tcb, .. }
-            | Phase::ShutdownReceived { tcb }
+            | Phase::ShutdownReceived { tcb, .. }
             | Phase::ShutdownAckSent { tcb, .. } => tcb.peer_tag = cookie.peer_tag,
             Phase::Ended { .. } => return Echoed::Discarded,
         }

@@ -115,7 +115,7 @@ impl Association {
             Phase::Established { tcb }
             | Phase::ShutdownPending { tcb }
             | Phase::ShutdownSent { tcb, .. }
-            | Phase::ShutdownReceived { tcb } => {
+            | Phase::ShutdownReceived { tcb, .. } => {
                 let ties = tcb.tie_tags;
                 (LocalInit::random(&mut self.rng), ties)
             }

@@ -129,7 +129,7 @@ impl Association {
             Phase::Established { tcb }
             | Phase::ShutdownPending { tcb }
             | Phase::ShutdownSent { tcb, .. }
-            | Phase::ShutdownReceived { tcb }
+            | Phase::ShutdownReceived { tcb, .. }
             | Phase::ShutdownAckSent { tcb, .. } => tcb,
         };
         Some((tcb.outgoing_streams, tcb.incoming_streams))
@@ -283,7 +283,7 @@ impl Association {
             | Phase::Established { tcb }
             | Phase::ShutdownPending { tcb }
             | Phase::ShutdownSent { tcb, .. }
-            | Phase::ShutdownReceived { tcb }
+            | Phase::ShutdownReceived { tcb, .. }
             | Phase::ShutdownAckSent { tcb, .. } => Some(tcb.local_tag),
         }
     }

@@ -26,10 +26,13 @@ impl Association {
                 self.sender.set_draining(true);
             }
             // RFC 9260 §9.2: "Once an endpoint has reached the SHUTDOWN-RECEIVED state, it MUST ignore ULP shutdown
-            // requests".
+            // requests". It is remembered in case the peer restarts.
+            Phase::ShutdownReceived { tcb, .. } => {
+                let tcb = *tcb;
+                self.phase = Phase::ShutdownReceived { tcb, local: true };
+            }
             Phase::ShutdownPending { .. }
             | Phase::ShutdownSent { .. }
-            | Phase::ShutdownReceived { .. }
             | Phase::ShutdownAckSent { .. }
             | Phase::Ended { .. } => {}
         }
@@ -50,9 +53,9 @@ impl Association {
                 self.reset.clear();
                 self.control.push(Control::Shutdown);
             }
-            Phase::ShutdownReceived { tcb } if self.sender.is_idle() => {
-                let tcb = *tcb;
-                self.acknowledge_shutdown(now, tcb, false, "everything acknowledged");
+            Phase::ShutdownReceived { tcb, local } if self.sender.is_idle() => {
+                let (tcb, local) = (*tcb, *local);
+                self.acknowledge_shutdown(now, tcb, local, "everything acknowledged");
             }
             Phase::Idle
             | Phase::CookieWait { .. }
@@ -101,7 +104,8 @@ impl Association {
         if to_ack {
             return self.acknowledge_shutdown(now, tcb, true, "SHUTDOWN");
         }
-        self.change(Phase::ShutdownReceived { tcb }, "SHUTDOWN");
+        let local = self.phase.shuts_down();
+        self.change(Phase::ShutdownReceived { tcb, local }, "SHUTDOWN");
         self.sender.set_draining(true);
     }
 
@@ -147,19 +151,7 @@ impl Association {
     }
 
     fn shutdown_reason(&self) -> CloseReason {
-        match self.phase {
-            Phase::ShutdownSent { .. } | Phase::ShutdownAckSent { local: true, .. } => {
-                CloseReason::LocalShutdown
-            }
-            Phase::Idle
-            | Phase::CookieWait { .. }
-            | Phase::CookieEchoed { .. }
-            | Phase::Established { .. }
-            | Phase::ShutdownPending { .. }
-            | Phase::ShutdownReceived { .. }
-            | Phase::ShutdownAckSent { local: false, .. }
-            | Phase::Ended { .. } => CloseReason::RemoteShutdown,
-        }
+        if self.phase.shuts_down() { CloseReason::LocalShutdown } else { CloseReason::RemoteShutdown }
     }
 
     /// After each packet of the peer in SHUTDOWN-SENT.

@@ -52,6 +52,8 @@ pub(super) enum Phase {
     },
     ShutdownReceived {
         tcb: Tcb,
+        /// Whether the shutdown was asked for here too.
+        local: bool,
     },
     ShutdownAckSent {
         tcb: Tcb,
@@ -103,8 +105,21 @@ impl Phase {
             | Self::Established { tcb }
             | Self::ShutdownPending { tcb }
             | Self::ShutdownSent { tcb, .. }
-            | Self::ShutdownReceived { tcb }
+            | Self::ShutdownReceived { tcb, .. }
             | Self::ShutdownAckSent { tcb, .. } => Some(tcb),
+        }
+    }
+
+    /// Whether the shutdown was asked for here.
+    pub(super) fn shuts_down(&self) -> bool {
+        match self {
+            Self::ShutdownPending { .. } | Self::ShutdownSent { .. } => true,
+            Self::ShutdownReceived { local, .. } | Self::ShutdownAckSent { local, .. } => *local,
+            Self::Idle
+            | Self::CookieWait { .. }
+            | Self::CookieEchoed { .. }
+            | Self::Established { .. }
+            | Self::Ended { .. } => false,
         }
     }
 

@@ -310,6 +310,45 @@ fn a_restart_needs_a_cookie_of_this_association() {
     }
 }
 
+/// RFC 9260 §9.2: a restart of the peer does not make us forget that the end was asked for here.
+#[test]
+fn a_shutdown_goes_on_after_a_restart() {
+    for (state, asks_again, ends) in [
+        (State::ShutdownPending, false, true),
+        (State::ShutdownSent, false, true),
+        (State::ShutdownReceived, true, true),
+        (State::ShutdownReceived, false, false),
+    ] {
+        let mut raw = Raw::in_state(state);
+        if asks_again {
+            raw.end.shutdown(raw.now);
+        }
+        raw.feed_packet(0, &[&init(7)]);
+        raw.drain();
+        raw.feed_packet(raw.tag, &[&cookie_echo(&raw.cookie.clone())]);
+        if !ends {
+            assert_eq!(raw.names(), [["COOKIE-ACK"]]);
+            assert_eq!(raw.end.state(), State::Established);
+            continue;
+        }
+        assert_eq!(raw.names(), [["COOKIE-ACK", "SHUTDOWN"]], "{state:?}");
+        raw.feed(&wire::ShutdownAck);
+        assert_eq!(raw.names(), [["SHUTDOWN-COMPLETE"]]);
+        assert_eq!(raw.events(), [Event::Restarted, Event::Closed(CloseReason::LocalShutdown)]);
+    }
+}
+
+/// RFC 9260 §9.2: asked for here before the peer's SHUTDOWN came, the end is ours too, and a restart does not undo it.
+#[test]
+fn a_shutdown_of_both_sides_is_ours_too() {
+    let mut raw = Raw::in_state(State::ShutdownPending);
+    raw.feed(&shutdown(raw.tsn.wrapping_sub(1)));
+    assert_eq!(raw.end.state(), State::ShutdownReceived);
+    raw.feed(&shutdown(raw.tsn));
+    raw.feed(&shutdown_complete(false));
+    assert_eq!(raw.events(), [Event::Closed(CloseReason::LocalShutdown)]);
+}
+
 /// RFC 9653: zero is sent where the peer takes it, and taken where we announced it.
 #[test]
 fn checksums_are_zero_only_where_both_sides_know() {
