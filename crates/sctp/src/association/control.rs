@@ -140,6 +140,12 @@ impl ControlQueue {
         self.queue.pop_front()
     }
 
+    /// The next one that has its packet to itself, ahead of those that have to wait.
+    pub(super) fn pop_alone(&mut self) -> Option<Control> {
+        let at = self.queue.iter().position(Control::stands_alone)?;
+        self.queue.remove(at)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

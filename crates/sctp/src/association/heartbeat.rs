@@ -95,12 +95,13 @@ impl Association {
 
     pub(super) fn on_heartbeat(&mut self, now: Instant, heartbeat: &Heartbeat<'_>) {
         let answers = match self.phase {
-            Phase::CookieEchoed { .. }
-            | Phase::Established { .. }
-            | Phase::ShutdownPending { .. }
-            | Phase::ShutdownReceived { .. } => true,
+            Phase::Established { .. } | Phase::ShutdownPending { .. } | Phase::ShutdownReceived { .. } => {
+                true
+            }
+            // RFC 9260 §5.1 C: in COOKIE-ECHOED nothing is sent but COOKIE ECHO.
             Phase::Idle
             | Phase::CookieWait { .. }
+            | Phase::CookieEchoed { .. }
             | Phase::ShutdownSent { .. }
             | Phase::ShutdownAckSent { .. }
             | Phase::Ended { .. } => false,

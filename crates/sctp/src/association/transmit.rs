@@ -37,11 +37,15 @@ impl Association {
     fn write_packet(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
         // The last packet may have emptied the queue of a stream that is to be reset.
         self.advance_reset(now);
-        while self.control.front().is_some_and(Control::stands_alone) {
-            if let Some(control) = self.control.pop()
-                && self.write_alone(buffer, &control)
-            {
-                return true;
+        // RFC 9260 §5.1 C: "until the COOKIE ACK chunk is returned, the sender MUST NOT send any other packets to the
+        // peer." An ERROR that had no room behind the COOKIE ECHO waits for it too (§3.2.2). The answer to the peer's own
+        // INIT (§5.2.1) does not.
+        let waits = self.phase.cookie().is_some() && self.control.front() != Some(&Control::CookieEcho);
+        while waits || self.control.front().is_some_and(Control::stands_alone) {
+            match self.control.pop_alone() {
+                Some(control) if self.write_alone(buffer, &control) => return true,
+                Some(_) => {}
+                None => return false,
             }
         }
         let Some(tcb) = self.phase.tcb().copied() else {

@@ -349,6 +349,25 @@ fn a_shutdown_of_both_sides_is_ours_too() {
     assert_eq!(raw.events(), [Event::Closed(CloseReason::LocalShutdown)]);
 }
 
+/// RFC 9260 §5.1 C, §3.2.2: behind a COOKIE ECHO that fills its packet the ERROR "MAY be sent separately but not before
+/// the COOKIE ACK chunk has been received." Nothing else leaves either, but answers to the INIT of a collision.
+#[test]
+fn nothing_is_sent_between_cookie_echo_and_cookie_ack() {
+    let mut raw = Raw::in_state(State::CookieWait);
+    let unknown = Parameter::Unknown(Unknown { kind: 0xc123, value: b"abcde" });
+    raw.feed(&init_ack(PEER_TAG, &[Parameter::StateCookie(&[7; 1175]), unknown]));
+    assert_eq!(raw.names(), [["COOKIE-ECHO"]]);
+    raw.feed(&wire::Heartbeat { info: b"info", others: &[] });
+    raw.feed(&Odd(0xe0, b"unknown"));
+    assert_eq!(raw.names(), [[""; 0]; 0]);
+    raw.feed_packet(0, &[&init(PEER_TAG)]);
+    assert_eq!(raw.names(), [["INIT-ACK"]]);
+    raw.fire();
+    assert_eq!(raw.names(), [["COOKIE-ECHO"]]);
+    raw.feed(&Chunk::CookieAck);
+    assert_eq!(raw.names(), [["ERROR", "ERROR"]]);
+}
+
 /// RFC 9653: zero is sent where the peer takes it, and taken where we announced it.
 #[test]
 fn checksums_are_zero_only_where_both_sides_know() {
