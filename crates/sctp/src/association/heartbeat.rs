@@ -72,6 +72,8 @@ impl Association {
             && probe.deadline.is_some_and(|deadline| deadline <= now)
         {
             self.prober.probe = None;
+            // RFC 9260 §8.3: "exponential backoff of the RTO if the previous HEARTBEAT chunk is unanswered."
+            self.sender.back_off();
             // RFC 9260 §8.1: the counter includes "the number of unacknowledged HEARTBEAT chunks".
             self.count_error(now, TimeoutKind::Heartbeat);
         }

@@ -280,6 +280,11 @@ impl Sender {
         self.rto.sample(rtt);
     }
 
+    /// A HEARTBEAT was not answered within the RTO.
+    pub(crate) fn back_off(&mut self) {
+        self.rto.back_off();
+    }
+
     /// Fires what is due. `Some` if T3-rtx was.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<T3Expired> {
         if self.probe.expire(now) {

@@ -94,6 +94,27 @@ fn heartbeats_need_their_nonce_back() {
     assert_eq!(raw.events(), [Event::Closed(CloseReason::Timeout(crate::TimeoutKind::Heartbeat))]);
 }
 
+/// RFC 9260 §8.3: "exponential backoff of the RTO if the previous HEARTBEAT chunk is unanswered", until one is answered.
+#[test]
+fn unanswered_heartbeats_back_off() {
+    let mut raw = Raw::established();
+    let mut expected = raw.end.stats().rto;
+    for _ in 0..7 {
+        raw.fire();
+        assert_eq!(raw.names(), [["HEARTBEAT"]]);
+        assert_eq!(raw.fire(), Some(expected));
+        expected = (expected * 2).min(Duration::from_secs(10));
+        assert_eq!(raw.end.stats().rto, expected);
+    }
+    raw.fire();
+    let sent = raw.drain();
+    let (_, mut chunks) = wire::parse(&sent[0].bytes, true).unwrap();
+    let Some(Ok(Chunk::Heartbeat(heartbeat))) = chunks.next() else { panic!("{sent:?}") };
+    raw.now += Duration::from_millis(40);
+    raw.feed(&Chunk::HeartbeatAck(heartbeat));
+    assert_eq!(raw.end.stats().rto, Duration::from_millis(400));
+}
+
 /// RFC 9260 §9.1, §3.3.7: the first cause and its bounded text are told; unsound causes are an ABORT all the same.
 #[test]
 fn an_abort_tells_its_cause() {
