@@ -116,7 +116,7 @@ pub enum Event {
     OutgoingStreamsReset {
         /// The streams asked for.
         streams: Vec<StreamId>,
-        /// Done, or refused by the peer.
+        /// Done; or refused by the peer, or there are no such streams.
         accepted: bool,
     },
     /// A message on this stream is larger than what we accept; nothing of it is delivered. Once per message.

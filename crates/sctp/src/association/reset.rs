@@ -86,7 +86,8 @@ impl Association {
     /// RFC 8831 §6.7).
     ///
     /// Until [`Event::OutgoingStreamsReset`] the streams take no new messages. Streams that are being reset already are
-    /// passed over. A message whose last part was not sent yet ends with what there is.
+    /// passed over. Those that do not exist are answered at once, as not accepted. A message whose last part was not sent
+    /// yet ends with what there is.
     ///
     /// # Errors
     /// [`ResetError::Closed`] if there is no association, [`ResetError::Unsupported`] if the peer cannot.
@@ -99,7 +100,12 @@ impl Association {
         if !tcb.capabilities.reconfig {
             return Err(ResetError::Unsupported);
         }
-        for stream in streams.iter().filter(|stream| stream.0 < tcb.outgoing_streams) {
+        let (streams, unknown): (Vec<StreamId>, Vec<StreamId>) =
+            streams.iter().partition(|stream| stream.0 < tcb.outgoing_streams);
+        if !unknown.is_empty() {
+            self.events.push_back(Event::OutgoingStreamsReset { streams: unknown, accepted: false });
+        }
+        for stream in &streams {
             if !self.reset.concerns(*stream) {
                 // A message whose last part is missing would keep the stream from ever being drained.
                 let end = self.sender.send_part(
@@ -185,13 +191,10 @@ impl Association {
                 ReconfigParameter::OutgoingReset { request, response: _, last_tsn, streams } => Some(
                     self.answer(request, |association| association.perform_reset(now, last_tsn, &streams)),
                 ),
-                // RFC 6525 §5.2.3 has us reset our direction. Who wants a channel closed resets his own (RFC 8831
-                // §6.7), and ours follows that.
-                ReconfigParameter::IncomingReset { request, .. } => {
-                    Some(self.answer(request, |_| ReconfigResult::NothingToDo))
-                }
-                // RFC 6525 §5.2.1: "The decision to deny a re-configuration request is an administrative decision".
-                ReconfigParameter::TsnReset { request }
+                // RFC 6525 §5.2.1: "The decision to deny a re-configuration request is an administrative decision". Who
+                // wants a channel closed resets his own direction (RFC 8831 §6.7), and ours follows that.
+                ReconfigParameter::IncomingReset { request, .. }
+                | ReconfigParameter::TsnReset { request }
                 | ReconfigParameter::AddOutgoing { request, .. }
                 | ReconfigParameter::AddIncoming { request, .. } => {
                     Some(self.answer(request, |_| ReconfigResult::Denied))
@@ -252,6 +255,8 @@ impl Association {
         match self.receiver.reset_request(last_tsn, &streams) {
             ResetOutcome::Done => ReconfigResult::Performed,
             ResetOutcome::InProgress => ReconfigResult::InProgress,
+            // RFC 6525 §4.4: 4 is "Error - Request already in progress".
+            ResetOutcome::Busy => ReconfigResult::AlreadyInProgress,
             ResetOutcome::Refused => ReconfigResult::WrongSsn,
             ResetOutcome::Violation(what) => {
                 self.violation(now, what);

@@ -110,8 +110,9 @@ pub(crate) enum ResetOutcome {
     /// Data before it is missing still: performed, with `StreamsReset`, when that has come (see
     /// [`Receiver::is_resetting`]).
     InProgress,
-    /// A stream id is not among the incoming streams, the TSN is absurd, or another reset is deferred: nothing was
-    /// done.
+    /// Another reset is deferred: nothing was done.
+    Busy,
+    /// A stream id is not among the incoming streams, or the TSN is absurd: nothing was done.
     Refused,
     /// Abort with "Protocol Violation".
     Violation(&'static str),
@@ -301,7 +302,7 @@ impl Receiver {
         match self.inboxes.reset(last, streams, cumulative) {
             Ok(Reset::Done) => ResetOutcome::Done,
             Ok(Reset::Deferred) => ResetOutcome::InProgress,
-            Ok(Reset::Busy) => ResetOutcome::Refused,
+            Ok(Reset::Busy) => ResetOutcome::Busy,
             Err(OutOfOrder(violation)) => ResetOutcome::Violation(violation),
         }
     }

@@ -269,6 +269,32 @@ fn an_incoming_reset_waits_for_what_is_missing() {
     assert_eq!(reconfig(&mut raw, &[request]), [format!("RE-CONFIG response({PEER_TSN} Performed)")]);
 }
 
+/// RFC 6525 §4.4: one reset waits, another one is "Error - Request already in progress".
+#[test]
+fn a_second_reset_is_refused_while_one_waits() {
+    let mut raw = with_reconfig();
+    let n = PEER_TSN;
+    let first = outgoing(n, n, &[StreamId(0)]);
+    assert_eq!(reconfig(&mut raw, &[first]), [format!("RE-CONFIG response({n} InProgress)")]);
+    let second = outgoing(n + 1, n, &[StreamId(1)]);
+    let refused = format!("RE-CONFIG response({} AlreadyInProgress)", n + 1);
+    assert_eq!(reconfig(&mut raw, &[second]), [refused]);
+    raw.feed(&data(n));
+    assert_eq!(raw.events(), [Event::Readable(StreamId(0)), Event::IncomingStreamsReset(vec![StreamId(0)])]);
+}
+
+/// RFC 6525 §5.1.2: the request leaves right behind the last packet of what was queued; streams that do not exist are
+/// answered at once.
+#[test]
+fn our_reset_follows_the_data() {
+    let mut raw = with_reconfig();
+    raw.send(&[b'x'; 2000]);
+    assert_eq!(raw.end.reset_streams(raw.now, &[StreamId(0), StreamId(200), StreamId(7000)]), Ok(()));
+    let streams = vec![StreamId(200), StreamId(7000)];
+    assert_eq!(raw.events(), [Event::OutgoingStreamsReset { streams, accepted: false }]);
+    assert_eq!(raw.names(), [["DATA"], ["DATA"], ["RE-CONFIG"]]);
+}
+
 /// RFC 6525 §5.2.3–5.2.6, §5.2.1: requests of other kinds are answered, two of them in one chunk.
 #[test]
 fn requests_of_every_kind_are_answered() {
@@ -278,7 +304,7 @@ fn requests_of_every_kind_are_answered() {
         outgoing(n, n - 1, &[StreamId(1)]),
         ReconfigParameter::IncomingReset { request: n + 1, streams: List::EMPTY },
     ];
-    let answers = format!("RE-CONFIG response({n} Performed) response({} NothingToDo)", n + 1);
+    let answers = format!("RE-CONFIG response({n} Performed) response({} Denied)", n + 1);
     for _ in 0..2 {
         assert_eq!(reconfig(&mut raw, &two), [answers.as_str()]);
     }

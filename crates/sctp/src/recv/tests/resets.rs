@@ -83,7 +83,7 @@ fn refused() {
     assert_eq!(request(&mut rig, 0, &[3, 10]), ResetOutcome::Refused);
     assert_eq!(request(&mut rig, 100_000, &[3]), ResetOutcome::Refused);
     assert_eq!(request(&mut rig, 2, &[3, 1, 3]), ResetOutcome::InProgress);
-    assert_eq!(request(&mut rig, 3, &[1]), ResetOutcome::Refused);
+    assert_eq!(request(&mut rig, 3, &[1]), ResetOutcome::Busy);
     rig.accept(&piece(1, "BE", "x"));
     rig.accept(&piece(2, "BE", "x").ssn(1));
     assert_eq!(rig.events(), [readable(0), reset(&[1, 3])]);
