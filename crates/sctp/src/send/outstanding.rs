@@ -275,10 +275,14 @@ impl Outstanding {
         applied
     }
 
-    /// T3-rtx expired: everything in flight is lost (RFC 9260 §6.3.3), and may be fast retransmitted again.
+    /// T3-rtx expired: everything in flight is lost (RFC 9260 §6.3.3). It may be fast retransmitted again, and so may what
+    /// was lost before.
     pub(super) fn mark_all_lost(&mut self) {
         while let Some((first, _)) = self.order.ends {
             self.lose(first);
+        }
+        for tx in self.txs.iter_mut().filter(|tx| tx.state == TxState::Lost) {
+            tx.fast_retransmitted = false;
         }
         self.timed = None;
     }

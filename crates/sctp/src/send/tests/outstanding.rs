@@ -205,7 +205,7 @@ fn run(initial: u32, steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::AllLost => {
                 outstanding.mark_all_lost();
-                for chunk in model.chunks.values_mut().filter(|chunk| chunk.state == TxState::InFlight) {
+                for chunk in model.chunks.values_mut().filter(|chunk| chunk.state != TxState::Acked) {
                     (chunk.state, chunk.misses, chunk.fast_retransmitted) = (TxState::Lost, 0, false);
                 }
             }
