@@ -419,7 +419,10 @@ impl Sender {
         let max = self.config.buffer_limit;
         let full = self.charged().saturating_add(charge(len));
         if len > 0 && full > max {
-            self.refused.insert(stream, len);
+            // There never is room for what is larger than all of it: nothing to wait for.
+            if charge(len) <= max {
+                self.refused.insert(stream, len);
+            }
             return Err(SendError::BufferFull { len: full - max, max });
         }
         Ok(())

@@ -252,6 +252,21 @@ fn waits_for_the_start() {
     );
 }
 
+/// What is larger than the whole buffer is refused for good: nobody is told that there is room for it.
+#[test]
+fn a_message_larger_than_the_buffer_is_refused_at_once() {
+    let mut bench = Bench::new(SenderConfig { buffer_limit: 1000, ..SenderConfig::default() });
+    assert_eq!(bench.try_send(1, [0; 1001]), Err(SendError::BufferFull { len: 1, max: 1000 }));
+    bench.send(1, [0; 600]);
+    assert_eq!(bench.try_send(2, [0; 1001]), Err(SendError::BufferFull { len: 601, max: 1000 }));
+    assert_eq!(bench.try_send(3, [0; 1000]), Err(SendError::BufferFull { len: 600, max: 1000 }));
+    assert_eq!(bench.tsns(), [[0]]);
+    bench.sack(1, &[]);
+    let events: Vec<_> = std::iter::from_fn(|| bench.sender.poll_event()).collect();
+    assert_eq!(events, [SenderEvent::BufferedAmountLow(StreamId(1)), SenderEvent::Writable(StreamId(3))]);
+    bench.send(3, [0; 1000]);
+}
+
 /// RFC 9260 §7.2.1: min(4 · PMDCS, max(2 · PMDCS, 4404)), and §6.1 B: one packet beyond.
 #[test]
 fn congestion_window_limits_new_data() {
