@@ -234,6 +234,26 @@ fn a_graceful_close_is_lossless_and_a_hard_one_reports() {
     assert!(net.b.peer.close_reason().unwrap().is_orderly(), "the ABORT and the alert both arrive");
 }
 
+/// RFC 8841 §5.1: SCTP packets go to the port of the peer's description. Ours listens on another one here.
+#[test]
+fn packets_go_to_the_sctp_port_of_the_description() {
+    for port in [5000, 6000] {
+        let mut net = strangers(seed());
+        let now = net.now();
+        net.a.peer.open_channel(now, labelled("port")).unwrap();
+        negotiate_with(&mut net, |mut description| {
+            description.sdp = description.sdp.replace("a=sctp-port:5000", &format!("a=sctp-port:{port}"));
+            description
+        });
+        net.run_for(5 * SECOND);
+        for stack in [&net.a, &net.b] {
+            assert_eq!(stack.peer.dtls_state(), dtls::State::Connected);
+            assert!(stack.peer.stats().sctp.packets_received > 0);
+            assert_eq!(stack.saw(&Event::Channel(ChannelEvent::Established)), port == 5000, "{port}");
+        }
+    }
+}
+
 /// The deadline of a graceful close holds when the peer has vanished.
 #[test]
 fn a_graceful_close_ends_at_its_deadline() {

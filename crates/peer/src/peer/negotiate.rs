@@ -200,6 +200,7 @@ impl Peer {
         if remote.end_of_candidates {
             self.ice.set_remote_gathering_complete(now);
         }
+        self.channels.set_remote_port(remote.sctp_port);
         self.channels.set_max_send_message_size(remote.max_message_size);
     }
 

@@ -135,6 +135,16 @@ impl Association {
         Some((tcb.outgoing_streams, tcb.incoming_streams))
     }
 
+    /// The SCTP port of the peer, from its SDP `a=sctp-port` (RFC 8841 §5.1), in place of
+    /// [`Config::remote_port`](crate::Config::remote_port).
+    ///
+    /// Does nothing once the association was started, nor with port 0, which does not exist on the wire.
+    pub fn set_remote_port(&mut self, port: u16) {
+        if let (Phase::Idle, 1..) = (&self.phase, port) {
+            self.config.remote_port = port;
+        }
+    }
+
     /// The transport below is gone: it ends without a packet.
     pub fn transport_closed(&mut self, now: Instant) {
         self.end(now, CloseReason::TransportClosed);

@@ -105,6 +105,11 @@ impl Channels {
         self.association.set_max_send_message_size(max);
     }
 
+    /// See [`Association::set_remote_port`].
+    pub fn set_remote_port(&mut self, port: u16) {
+        self.association.set_remote_port(port);
+    }
+
     /// See [`Association::handle_packet`].
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
         self.association.handle_packet(now, packet);

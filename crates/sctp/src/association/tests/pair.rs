@@ -310,6 +310,24 @@ fn a_shutdown_outlives_a_restart() {
     assert_eq!(pair.events[1], [low, Event::Restarted, Event::Closed(CloseReason::LocalShutdown)]);
 }
 
+/// RFC 8841 §5.1: "the "sctp-port" value indicates the SCTP port." Too late it changes nothing.
+#[test]
+fn the_port_of_the_peer_may_be_another() {
+    let mut pair = Pair::new(1, 0);
+    pair.ends[1] = Association::new(Config::default().local_port(6000), [7; 32], pair.now);
+    pair.ends[0].set_remote_port(6000);
+    pair.ends[0].set_remote_port(0);
+    for end in &mut pair.ends {
+        end.connect(pair.now);
+    }
+    pair.ends[0].set_remote_port(7000);
+    pair.send(0, 0, b"there");
+    pair.run_until(|pair| {
+        pair.ends.iter().all(|end| end.state() == State::Established && end.undelivered() == 0)
+    });
+    assert_eq!(pair.received(1, 0), ["there"]);
+}
+
 /// RFC 9260 §8.1, §8.3: a peer that vanished is noticed by DATA, and without DATA by HEARTBEAT.
 #[test]
 fn a_vanished_peer_is_noticed() {
