@@ -223,9 +223,8 @@ fn a_graceful_close_is_lossless_and_a_hard_one_reports() {
     assert_eq!(net.a.peer.close_reason(), Some(&CloseReason::Local { undelivered: 0 }));
     assert!(net.b.peer.close_reason().unwrap().is_orderly());
 
+    // What opened the channel is not acknowledged yet, and is nothing of the user's.
     let (mut net, ours, _) = connected(seed());
-    // Until the peer has acknowledged the opening of the channel.
-    net.run_for(SECOND);
     let now = net.now();
     net.a.send(now, ours, &"x".repeat(50_000));
     net.a.peer.close(now);

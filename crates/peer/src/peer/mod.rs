@@ -247,7 +247,7 @@ impl Peer {
             return;
         }
         self.now = now;
-        let undelivered = self.channels.association().undelivered();
+        let undelivered = self.channels.undelivered();
         self.end(now, CloseReason::Local { undelivered });
         self.settle(now);
     }

@@ -88,6 +88,11 @@ impl Association {
         self.sender.undelivered()
     }
 
+    /// The same without the messages of the channel protocol.
+    pub(crate) fn undelivered_messages(&self) -> usize {
+        self.sender.undelivered().saturating_sub(self.sender.undelivered_dcep())
+    }
+
     /// Largest message the peer takes, from its SDP `a=max-message-size`; `None` is no limit.
     pub fn set_max_send_message_size(&mut self, max: Option<usize>) {
         self.max_send_message_size = max;

@@ -110,6 +110,14 @@ impl Channels {
         self.association.set_remote_port(port);
     }
 
+    /// User payload accepted and not acknowledged, all channels; what opens channels does not count. Keeps its last value
+    /// when the association has ended: what was lost then.
+    ///
+    /// An empty message counts for the one byte it has on the wire. Looks at all there is, so ask rarely.
+    pub fn undelivered(&self) -> usize {
+        self.association.undelivered_messages()
+    }
+
     /// See [`Association::handle_packet`].
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
         self.association.handle_packet(now, packet);

@@ -347,6 +347,11 @@ impl Outstanding {
         self.payload
     }
 
+    /// The same of one protocol identifier. Looks at all there is.
+    pub(super) fn payload_of(&self, ppid: Ppid) -> usize {
+        self.txs.iter().filter(|tx| tx.chunk.ppid == ppid).map(|tx| tx.chunk.data.len()).sum()
+    }
+
     /// What is outstanding counts for so much in the memory limit.
     pub(super) fn charged(&self) -> usize {
         self.charged

@@ -292,6 +292,12 @@ impl Queue {
         self.buffered
     }
 
+    /// Payload queued with this protocol identifier, all streams. Looks at all there is.
+    pub(super) fn buffered_of(&self, ppid: Ppid) -> usize {
+        let pieces = self.index.values().flat_map(|&slot| &self.slots[at(slot)].pieces);
+        pieces.filter(|piece| piece.kind.ppid == ppid).map(|piece| piece.data.len()).sum()
+    }
+
     /// What is queued counts for so much in the memory limit.
     pub(super) fn charged(&self) -> usize {
         self.charged

@@ -67,6 +67,8 @@ enum Phase {
     },
     Closed {
         undelivered: usize,
+        /// Of these, of the channel protocol.
+        dcep: usize,
     },
 }
 
@@ -245,9 +247,9 @@ impl Sender {
     /// The association is over: timers stop, memory is given back, sends are refused;
     /// [`undelivered`](Self::undelivered) keeps its value.
     pub(crate) fn close(&mut self) {
-        let undelivered = self.undelivered();
+        let (undelivered, dcep) = (self.undelivered(), self.undelivered_dcep());
         let Self { counters, rto, .. } = *self;
-        *self = Self { counters, rto, phase: Phase::Closed { undelivered }, ..Self::new(self.config) };
+        *self = Self { counters, rto, phase: Phase::Closed { undelivered, dcep }, ..Self::new(self.config) };
     }
 
     /// `a=max-message-size` of the peer; `None` is no limit.
@@ -364,8 +366,18 @@ impl Sender {
     /// Payload accepted and not acknowledged, all streams; after [`close`](Self::close), what it was then.
     pub(crate) fn undelivered(&self) -> usize {
         match self.phase {
-            Phase::Closed { undelivered } => undelivered,
+            Phase::Closed { undelivered, .. } => undelivered,
             Phase::Waiting | Phase::Started { .. } => self.queue.buffered() + self.outstanding.payload(),
+        }
+    }
+
+    /// How much of that is of the channel protocol (RFC 8832) and no message of the user's. Looks at all there is.
+    pub(crate) fn undelivered_dcep(&self) -> usize {
+        match self.phase {
+            Phase::Closed { dcep, .. } => dcep,
+            Phase::Waiting | Phase::Started { .. } => {
+                self.queue.buffered_of(Ppid::DCEP) + self.outstanding.payload_of(Ppid::DCEP)
+            }
         }
     }
 

@@ -189,6 +189,20 @@ fn shutdown_drains_all_channels() {
     );
 }
 
+/// What opens channels is not the user's: only his messages are missed.
+#[test]
+fn only_messages_are_undelivered() {
+    let mut pair = Pair::established();
+    let a = pair.ends[A].open(pair.now, ChannelInit::default()).unwrap();
+    assert_eq!((pair.ends[A].undelivered(), pair.ends[A].association().undelivered()), (0, 12));
+    pair.loss = 100;
+    pair.run_for(Duration::from_millis(10));
+    assert_eq!((pair.ends[A].undelivered(), pair.ends[A].association().undelivered()), (0, 12));
+    pair.send(A, a, "mine");
+    pair.ends[A].abort(pair.now);
+    assert_eq!((pair.ends[A].undelivered(), pair.ends[A].association().undelivered()), (4, 16));
+}
+
 #[test]
 fn a_restart_of_the_peer_closes_all_channels() {
     let (mut pair, a, b) = Pair::open();
