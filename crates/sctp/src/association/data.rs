@@ -12,7 +12,8 @@ use std::time::Instant;
 use tracing::trace;
 
 impl Association {
-    /// Queues a whole message. Before the association is up too: it is sent then.
+    /// Queues a whole message. Before the association is up too: it is sent then, or, if the peer has no such stream,
+    /// [`Event::NoSuchStream`](crate::Event::NoSuchStream) tells that it is lost.
     ///
     /// # Errors
     /// Nothing of a message that was refused is queued; see [`SendError`].

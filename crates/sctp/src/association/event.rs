@@ -102,8 +102,12 @@ impl fmt::Display for TimeoutKind {
 pub enum Event {
     /// The association is up. Once.
     Established,
-    /// The peer restarted (RFC 9260 §5.2.4 A): all streams are as new, what was not delivered is lost.
+    /// The peer restarted (RFC 9260 §5.2.4 A): all streams are as new, what was not delivered is lost
+    /// ([`Stats::bytes_lost`](crate::Stats::bytes_lost)). A shutdown that was asked for here goes on.
     Restarted,
+    /// The peer has fewer streams: what was queued on this one before the association was up is lost
+    /// ([`Stats::bytes_lost`](crate::Stats::bytes_lost)). Once for each such stream, after [`Established`](Self::Established).
+    NoSuchStream(StreamId),
     /// Something became readable on a stream that had nothing to read.
     Readable(StreamId),
     /// The buffered amount fell to the low threshold or below it.

@@ -233,6 +233,7 @@ impl Association {
             retransmissions: sender.retransmissions,
             fast_retransmits: sender.fast_retransmits,
             t3_expirations: sender.t3_expirations,
+            bytes_lost: sender.bytes_lost,
             cwnd: sender.cwnd,
             srtt: sender.srtt,
             rto: sender.rto,
@@ -424,6 +425,7 @@ impl Association {
             self.events.push_back(match event {
                 SenderEvent::BufferedAmountLow(stream) => Event::BufferedAmountLow(stream),
                 SenderEvent::Writable(stream) => Event::Writable(stream),
+                SenderEvent::NoSuchStream(stream) => Event::NoSuchStream(stream),
             });
         }
     }

@@ -22,6 +22,11 @@ pub struct Stats {
     pub fast_retransmits: u64,
     /// Expirations of T3-rtx.
     pub t3_expirations: u64,
+    /// Payload of messages that `send` accepted and that was dropped while the association lives on: queued on streams
+    /// that the peer turned out not to have ([`Event::NoSuchStream`](crate::Event::NoSuchStream)), or not acknowledged when
+    /// the peer restarted ([`Event::Restarted`](crate::Event::Restarted); some of it may have arrived). What the end of the
+    /// association costs is [`Association::undelivered`](crate::Association::undelivered).
+    pub bytes_lost: u64,
     /// Congestion window in bytes.
     pub cwnd: usize,
     /// Smoothed round-trip time, once one was measured.

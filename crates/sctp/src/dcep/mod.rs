@@ -187,6 +187,8 @@ impl Channels {
                         self.events.push_back(ChannelEvent::Writable(id));
                     }
                 }
+                // Nothing is sent on a channel before the association is up, and then it is closed with `NoStream`.
+                Event::NoSuchStream(_) => {}
                 Event::IncomingStreamsReset(streams) => self.on_incoming_reset(now, streams),
                 Event::OutgoingStreamsReset { streams, accepted } => {
                     self.on_outgoing_reset(now, &streams, accepted);

@@ -266,16 +266,22 @@ impl Queue {
         bytes
     }
 
-    /// Drops all of the streams from `count` on: the peer does not have them.
-    pub(super) fn limit_streams(&mut self, count: u16) {
+    /// Drops all of the streams from `count` on: the peer does not have them. Gives the payload bytes dropped, and tells
+    /// whose they were.
+    pub(super) fn limit_streams(&mut self, count: u16) -> usize {
+        let before = self.buffered;
         for (stream, slot) in self.index.split_off(&StreamId(count)) {
             let state = &mut self.slots[at(slot)];
+            if state.buffered > 0 {
+                self.events.push_back(SenderEvent::NoSuchStream(stream));
+            }
             self.buffered -= state.buffered;
             self.charged -= state.pieces.iter().map(|piece| charge(piece.data.len())).sum::<usize>();
             *state = Stream::new(stream);
             self.scheduler.remove(slot);
             self.free.push(slot);
         }
+        before - self.buffered
     }
 
     pub(super) fn set_low_threshold(&mut self, stream: StreamId, threshold: usize) {

@@ -79,6 +79,7 @@ struct Counters {
     fast_retransmits: u64,
     t3_expirations: u64,
     invalid_sacks: u64,
+    bytes_lost: u64,
 }
 
 /// Settings of the sending half.
@@ -155,6 +156,8 @@ pub(crate) enum SenderEvent {
     /// The buffered amount fell below the high-water mark after a send met it, or there is room again for what a send
     /// was refused.
     Writable(StreamId),
+    /// The peer does not have this stream: what was queued on it before the start is dropped.
+    NoSuchStream(StreamId),
 }
 
 /// Counters since the start of the sender and gauges of this moment.
@@ -169,6 +172,9 @@ pub(crate) struct SenderStats {
     pub(crate) t3_expirations: u64,
     /// SACKs that acknowledged what was never sent or made no sense.
     pub(crate) invalid_sacks: u64,
+    /// Payload of messages that was accepted and dropped: queued on streams the peer does not have, or not acknowledged
+    /// when the peer restarted.
+    pub(crate) bytes_lost: u64,
     pub(crate) cwnd: usize,
     /// `usize::MAX` while there is none.
     pub(crate) ssthresh: usize,
@@ -211,7 +217,7 @@ impl Sender {
         }
     }
 
-    /// The association is up. What was queued before on streams the peer does not have is dropped.
+    /// The association is up. What was queued before on streams the peer does not have is dropped, counted and told.
     pub(crate) fn start(
         &mut self,
         now: Instant,
@@ -225,12 +231,12 @@ impl Sender {
         // RFC 9260 §6.2.1 A: "the endpoint initializes the rwnd to the Advertised Receiver Window Credit (a_rwnd) the peer
         // specified in the INIT or INIT ACK chunk."
         self.a_rwnd = bytes(peer_rwnd);
-        self.queue.limit_streams(streams);
+        self.counters.bytes_lost += self.queue.limit_streams(streams) as u64;
         self.use_packets_of(max_packet);
         self.begin_opportunity(now);
     }
 
-    /// The peer restarted: everything queued or outstanding is dropped, everything starts anew.
+    /// The peer restarted: everything queued or outstanding is dropped and counted, everything starts anew.
     pub(crate) fn restart(
         &mut self,
         now: Instant,
@@ -239,6 +245,7 @@ impl Sender {
         streams: u16,
         max_packet: usize,
     ) {
+        self.counters.bytes_lost += (self.undelivered() - self.undelivered_dcep()) as u64;
         let Self { counters, max_message, .. } = *self;
         *self = Self { counters, max_message, ..Self::new(self.config) };
         self.start(now, initial_tsn, peer_rwnd, streams, max_packet);
@@ -396,14 +403,21 @@ impl Sender {
     }
 
     pub(crate) fn stats(&self) -> SenderStats {
-        let Counters { chunks_sent, retransmissions, fast_retransmits, t3_expirations, invalid_sacks } =
-            self.counters;
+        let Counters {
+            chunks_sent,
+            retransmissions,
+            fast_retransmits,
+            t3_expirations,
+            invalid_sacks,
+            bytes_lost,
+        } = self.counters;
         SenderStats {
             chunks_sent,
             retransmissions,
             fast_retransmits,
             t3_expirations,
             invalid_sacks,
+            bytes_lost,
             cwnd: self.congestion.cwnd(),
             ssthresh: self.congestion.ssthresh(),
             peer_rwnd: self.peer_rwnd(),

@@ -3,7 +3,7 @@
 use super::raw::*;
 use crate::association::state::Phase;
 use crate::wire::{self, Cause, Checksum, Chunk, Header, Init, Parameter, Unknown};
-use crate::{CloseReason, Config, Event, State};
+use crate::{CloseReason, Config, Event, Ppid, Reliability, State, StreamId};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -347,6 +347,34 @@ fn a_shutdown_of_both_sides_is_ours_too() {
     raw.feed(&shutdown(raw.tsn));
     raw.feed(&shutdown_complete(false));
     assert_eq!(raw.events(), [Event::Closed(CloseReason::LocalShutdown)]);
+}
+
+/// What `send` accepted arrives or its loss is told: on streams the peer does not have, and by a restart.
+#[test]
+fn what_is_dropped_is_counted_and_told() {
+    let mut raw = Raw::new();
+    for (stream, data) in [(0, "sent"), (199, "sent too"), (200, "lost"), (65534, "lost too")] {
+        let data = Bytes::from_static(data.as_bytes());
+        let sent = raw.end.send(raw.now, StreamId(stream), Ppid::BINARY, data, true, Reliability::Reliable);
+        assert_eq!(sent, Ok(()));
+    }
+    raw.end.connect(raw.now);
+    raw.drain();
+    raw.feed(&init_ack(PEER_TAG, &[Parameter::StateCookie(b"cookie")]));
+    raw.feed(&Chunk::CookieAck);
+    let lost = [200, 65534].map(|stream| Event::NoSuchStream(StreamId(stream)));
+    assert_eq!(raw.events(), [&[Event::Established], lost.as_slice()].concat());
+    assert_eq!((raw.end.stats().bytes_lost, raw.end.undelivered()), (12, 12));
+    raw.drain();
+
+    raw.feed(&sack(raw.tsn));
+    raw.events();
+    raw.feed_packet(0, &[&init(7)]);
+    raw.drain();
+    raw.feed_packet(raw.tag, &[&cookie_echo(&raw.cookie.clone())]);
+    assert_eq!(raw.events(), [Event::Restarted]);
+    let acknowledged = 4;
+    assert_eq!((raw.end.stats().bytes_lost, raw.end.undelivered()), (24 - acknowledged, 0));
 }
 
 /// RFC 9260 §5.1 C, §3.2.2: behind a COOKIE ECHO that fills its packet the ERROR "MAY be sent separately but not before

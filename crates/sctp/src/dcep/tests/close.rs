@@ -203,6 +203,24 @@ fn only_messages_are_undelivered() {
     assert_eq!((pair.ends[A].undelivered(), pair.ends[A].association().undelivered()), (4, 16));
 }
 
+/// The loss is told by the end of the channel, and counted.
+#[test]
+fn what_a_restart_drops_is_told() {
+    let (mut pair, _, b) = Pair::open();
+    pair.loss = 100;
+    pair.send(B, b, "lost");
+    pair.ends[B].open(pair.now, ChannelInit { negotiated: Some(9), ..ChannelInit::default() }).unwrap();
+    pair.run_for(Duration::from_millis(30));
+    pair.loss = 0;
+    pair.ends[A] = Channels::new(Config::default(), [77; 32], pair.now);
+    pair.ends[A].connect(pair.now);
+    pair.run_for(Duration::from_secs(2));
+    let events = pair.take_events(B);
+    assert!(events.contains(&ChannelEvent::Closed(b, ChannelCloseReason::AssociationRestarted)));
+    assert_eq!(pair.ends[B].association().stats().bytes_lost, 4);
+    assert_eq!(pair.ends[B].undelivered(), 0);
+}
+
 #[test]
 fn a_restart_of_the_peer_closes_all_channels() {
     let (mut pair, a, b) = Pair::open();
