@@ -1,4 +1,5 @@
-//! `tests/CONFORMANCE.md`: every item with the tests that show it, made of `items.txt` and the names of the tests here.
+//! `tests/CONFORMANCE.md`: every item with the tests that show it, made of `items.txt`, the names of the tests here, and
+//! `reasons.txt` for items that no test shows.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -44,13 +45,28 @@ fn tests() -> BTreeMap<usize, Vec<String>> {
     tests
 }
 
+/// Why an item has no test: a number and a sentence to a line of `reasons.txt`.
+fn reasons() -> BTreeMap<usize, &'static str> {
+    let lines = include_str!("reasons.txt").lines();
+    lines
+        .map(|line| {
+            let (number, reason) = line.split_once(' ').expect("a number and a reason");
+            (number.parse().expect("a number"), reason)
+        })
+        .collect()
+}
+
 fn table() -> String {
-    let (items, tests) = (items(), tests());
+    let (items, tests, reasons) = (items(), tests(), reasons());
     assert!(tests.keys().all(|number| (1..=items.len()).contains(number)), "a test without an item");
+    assert!(reasons.keys().all(|number| !tests.contains_key(number)), "a reason for what is shown");
     let mut table = String::from(HEAD);
     for (n, item) in items.iter().enumerate() {
-        let shown =
-            tests.get(&(n + 1)).map_or("not yet".to_owned(), |names| format!("`{}`", names.join("` `")));
+        let shown = match (tests.get(&(n + 1)), reasons.get(&(n + 1))) {
+            (Some(names), _) => format!("`{}`", names.join("` `")),
+            (None, Some(reason)) => (*reason).to_owned(),
+            (None, None) => "not yet".to_owned(),
+        };
         let star = if item.star == '-' { String::new() } else { item.star.to_string() };
         writeln!(table, "| {} | {star} | {} | {shown} |", n + 1, item.what).unwrap();
     }

@@ -19,6 +19,21 @@ pub const ERROR: u8 = 9;
 pub const COOKIE_ECHO: u8 = 10;
 pub const COOKIE_ACK: u8 = 11;
 pub const SHUTDOWN_COMPLETE: u8 = 14;
+/// RFC 8260 §2.1.
+pub const I_DATA: u8 = 64;
+/// RFC 6525 §3.1.
+pub const RE_CONFIG: u8 = 130;
+/// RFC 4820 §3.
+pub const PAD: u8 = 132;
+/// RFC 3758 §3.2.
+pub const FORWARD_TSN: u8 = 192;
+/// RFC 8260 §2.3.1.
+pub const I_FORWARD_TSN: u8 = 194;
+
+/// Parameters of INIT and INIT ACK: RFC 3758 §3.1, RFC 5061 §4.2.7, RFC 9653 §4.
+pub const FORWARD_TSN_SUPPORTED: u16 = 0xC000;
+pub const SUPPORTED_EXTENSIONS: u16 = 0x8008;
+pub const ZERO_CHECKSUM_ACCEPTABLE: u16 = 0x8001;
 
 /// Flags of DATA: B and E, U (RFC 9260 §3.3.1).
 pub const WHOLE: u8 = 3;
@@ -66,8 +81,13 @@ impl Chunk {
     }
 
     pub fn tsn(&self) -> u32 {
-        assert!(matches!(self.kind, DATA | SACK | SHUTDOWN));
+        assert!(matches!(self.kind, DATA | I_DATA | SACK | SHUTDOWN | FORWARD_TSN | I_FORWARD_TSN));
         be32(&self.value, 0)
+    }
+
+    /// DATA or I-DATA.
+    pub fn is_data(&self) -> bool {
+        matches!(self.kind, DATA | I_DATA)
     }
 }
 
@@ -177,8 +197,8 @@ impl Packet {
         for first in [COOKIE_ECHO, COOKIE_ACK] {
             assert!(kinds.iter().skip(1).all(|kind| *kind != first), "not first: {kinds:?}");
         }
-        let control_ends = kinds.iter().position(|kind| *kind == DATA).unwrap_or(kinds.len());
-        assert!(kinds[control_ends..].iter().all(|kind| *kind == DATA), "control behind DATA: {kinds:?}");
+        let control_ends = self.chunks.iter().position(Chunk::is_data).unwrap_or(kinds.len());
+        assert!(self.chunks[control_ends..].iter().all(Chunk::is_data), "control behind DATA: {kinds:?}");
         if control_ends < kinds.len() {
             for without_data in [ABORT, SHUTDOWN, SHUTDOWN_ACK] {
                 assert!(!kinds.contains(&without_data), "DATA with {without_data}");
@@ -326,6 +346,56 @@ pub fn data(tsn: u32, flags: u8, stream: u16, ssn: u16, payload: &[u8]) -> Chunk
     value.extend(53_u32.to_be_bytes());
     value.extend(payload);
     Chunk::new(DATA, flags, &value)
+}
+
+/// I-DATA (RFC 8260 §2.1); `ppid_or_fsn` is the PPID of a first fragment, the FSN of a later one.
+pub fn i_data(tsn: u32, flags: u8, stream: u16, mid: u32, ppid_or_fsn: u32, payload: &[u8]) -> Chunk {
+    let mut value = Vec::new();
+    value.extend(tsn.to_be_bytes());
+    value.extend(stream.to_be_bytes());
+    value.extend([0; 2]);
+    value.extend(mid.to_be_bytes());
+    value.extend(ppid_or_fsn.to_be_bytes());
+    value.extend(payload);
+    Chunk::new(I_DATA, flags, &value)
+}
+
+/// FORWARD TSN (RFC 3758 §3.2) with streams and SSNs.
+pub fn forward_tsn(cumulative: u32, streams: &[(u16, u16)]) -> Chunk {
+    let mut value = cumulative.to_be_bytes().to_vec();
+    for (stream, ssn) in streams {
+        value.extend(stream.to_be_bytes());
+        value.extend(ssn.to_be_bytes());
+    }
+    Chunk::new(FORWARD_TSN, 0, &value)
+}
+
+/// I-FORWARD-TSN (RFC 8260 §2.3.1) with streams, whether unordered, and MIDs.
+pub fn i_forward_tsn(cumulative: u32, streams: &[(u16, bool, u32)]) -> Chunk {
+    let mut value = cumulative.to_be_bytes().to_vec();
+    for (stream, unordered, mid) in streams {
+        value.extend(stream.to_be_bytes());
+        value.extend(u16::from(*unordered).to_be_bytes());
+        value.extend(mid.to_be_bytes());
+    }
+    Chunk::new(I_FORWARD_TSN, 0, &value)
+}
+
+/// Outgoing SSN Reset Request Parameter (RFC 6525 §4.1).
+pub fn outgoing_reset(request: u32, response: u32, last_tsn: u32, streams: &[u16]) -> Vec<u8> {
+    let mut value = [request, response, last_tsn].map(u32::to_be_bytes).concat();
+    streams.iter().for_each(|stream| value.extend(stream.to_be_bytes()));
+    tlv(13, &value)
+}
+
+/// Re-configuration Response Parameter (RFC 6525 §4.4).
+pub fn reconfig_response(response: u32, result: u32) -> Vec<u8> {
+    tlv(16, &[response, result].map(u32::to_be_bytes).concat())
+}
+
+/// RE-CONFIG (RFC 6525 §3.1).
+pub fn reconfig(parameters: &[Vec<u8>]) -> Chunk {
+    Chunk::new(RE_CONFIG, 0, &join(parameters))
 }
 
 pub fn heartbeat(info: &[u8]) -> Chunk {

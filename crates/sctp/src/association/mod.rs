@@ -245,9 +245,10 @@ impl Association {
     }
 
     /// Before `connect`: lets a test begin shortly before a wrap.
-    #[cfg(test)]
-    pub(crate) fn set_initial_tsn(&mut self, tsn: crate::number::Tsn) {
-        self.local.tsn = tsn;
+    #[cfg(any(test, feature = "__fuzzing"))]
+    #[doc(hidden)]
+    pub fn set_initial_tsn(&mut self, tsn: u32) {
+        self.local.tsn = crate::number::Tsn(tsn);
     }
 
     pub(crate) fn config(&self) -> &Config {

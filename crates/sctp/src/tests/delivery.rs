@@ -97,8 +97,8 @@ fn tsn_wraps() {
     for before in [0, 1, 2, 40, 300] {
         let mut net = Pair::connecting(quiet(), quiet(), rough(0.05, 0.2, 0.1), seed.wrapping_add(before));
         let initial = Tsn(u32::MAX - u32::try_from(before).unwrap());
-        net.a.association.set_initial_tsn(initial);
-        net.b.association.set_initial_tsn(initial);
+        net.a.association.set_initial_tsn(initial.0);
+        net.b.association.set_initial_tsn(initial.0);
         transfer(&mut net, 100);
         net.a.call(|association, now| association.reset_streams(now, &[StreamId(0)]).unwrap());
         net.run_until_idle();

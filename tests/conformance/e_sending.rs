@@ -1,0 +1,1 @@
+//! Sending DATA (RFC 9260 §6, §6.1).

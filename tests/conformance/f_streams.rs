@@ -1,0 +1,1 @@
+//! Streams, order, fragmentation, reassembly (RFC 9260 §6.5, §6.6, §6.9).

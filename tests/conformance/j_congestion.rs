@@ -1,0 +1,1 @@
+//! Congestion control (RFC 9260 §7).

@@ -1,0 +1,1 @@
+//! Failure detection and HEARTBEAT (RFC 9260 §8).

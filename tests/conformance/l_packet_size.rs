@@ -1,0 +1,1 @@
+//! The size of packets (RFC 8261 §4–6).

@@ -1,0 +1,1 @@
+//! Serial numbers (RFC 9260 §1.6, RFC 1982).

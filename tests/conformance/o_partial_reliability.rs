@@ -1,0 +1,1 @@
+//! Partial reliability (RFC 3758, RFC 7496).

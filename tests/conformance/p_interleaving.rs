@@ -1,0 +1,1 @@
+//! I-DATA and stream schedulers (RFC 8260).

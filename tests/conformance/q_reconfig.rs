@@ -1,0 +1,1 @@
+//! Stream reconfiguration (RFC 6525).

@@ -1,0 +1,1 @@
+//! Zero checksum (RFC 9653).

@@ -1,0 +1,1 @@
+//! Extensions and DTLS below (RFC 5061, RFC 8261).

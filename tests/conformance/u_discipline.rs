@@ -1,0 +1,1 @@
+//! What every input must leave true.
