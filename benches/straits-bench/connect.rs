@@ -28,9 +28,14 @@ impl Setup {
 
     /// From creating both peers to both channels open.
     pub(crate) async fn connect(&self) -> Result<Pair> {
+        self.connect_with(DataChannelInit::default()).await
+    }
+
+    /// The same with a channel that is not the ordinary one.
+    pub(crate) async fn connect_with(&self, init: DataChannelInit) -> Result<Pair> {
         let local = PeerConnection::new(self.configuration.clone())?;
         let remote = PeerConnection::new(self.configuration.clone())?;
-        let sender = local.create_data_channel("bench", DataChannelInit::default())?;
+        let sender = local.create_data_channel("bench", init)?;
 
         let peer = remote.clone();
         local.on_ice_candidate(move |candidate| drop(peer.add_ice_candidate(candidate)));

@@ -8,6 +8,7 @@ mod workload;
 use clap::{Parser, ValueEnum};
 use std::error::Error;
 use std::time::Duration;
+use straits::DataChannelInit;
 
 /// Measures Straits with both peers in this process.
 #[derive(Debug, Parser)]
@@ -16,13 +17,13 @@ struct Arguments {
     /// What to measure.
     #[arg(long, value_enum)]
     workload: Workload,
-    /// How long to measure, in seconds (bulk, small).
+    /// How long to measure, in seconds (bulk, small, unordered).
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// How long to run before that, in seconds (bulk, small).
+    /// How long to run before that, in seconds (bulk, small, unordered).
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
-    /// Message size in bytes; 16384 for bulk, 64 for small and pingpong.
+    /// Message size in bytes; 16384 for bulk, 64 for small and pingpong, 1200 for unordered.
     #[arg(long)]
     size: Option<usize>,
     /// Rounds to measure: 10000 for pingpong, 100 for connect.
@@ -39,6 +40,8 @@ enum Workload {
     Bulk,
     /// The same with small messages.
     Small,
+    /// Messages without order that are sent once (maxRetransmits 0), one way, as fast as they go; what arrives counts.
+    Unordered,
     /// A message there and back, one at a time.
     Pingpong,
     /// Fresh pairs, from creating both peers to both channels open.
@@ -55,8 +58,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let seconds = Duration::from_secs_f64(arguments.seconds);
     let warmup = Duration::from_secs_f64(arguments.warmup);
     let report = match arguments.workload {
-        Workload::Bulk => workload::stream(arguments.size.unwrap_or(16 * 1024), warmup, seconds).await?,
-        Workload::Small => workload::stream(arguments.size.unwrap_or(64), warmup, seconds).await?,
+        Workload::Bulk => {
+            let size = arguments.size.unwrap_or(16 * 1024);
+            workload::stream(size, DataChannelInit::default(), warmup, seconds).await?
+        }
+        Workload::Small => {
+            let size = arguments.size.unwrap_or(64);
+            workload::stream(size, DataChannelInit::default(), warmup, seconds).await?
+        }
+        Workload::Unordered => {
+            let unreliable = DataChannelInit::default().ordered(false).max_retransmits(0);
+            workload::stream(arguments.size.unwrap_or(1200), unreliable, warmup, seconds).await?
+        }
         Workload::Pingpong => {
             workload::pingpong(arguments.size.unwrap_or(64), arguments.rounds.unwrap_or(10_000)).await?
         }

@@ -7,10 +7,16 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use straits::DataChannelInit;
 
 /// Messages of one size, one way, as fast as back-pressure lets them go.
-pub(crate) async fn stream(size: usize, warmup: Duration, measured: Duration) -> Result<Value> {
-    let Pair { local, remote, sender, receiver } = Setup::new()?.connect().await?;
+pub(crate) async fn stream(
+    size: usize,
+    init: DataChannelInit,
+    warmup: Duration,
+    measured: Duration,
+) -> Result<Value> {
+    let Pair { local, remote, sender, receiver } = Setup::new()?.connect_with(init).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let received = Arc::new(AtomicU64::new(0));
 
