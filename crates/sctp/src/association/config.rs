@@ -288,6 +288,7 @@ impl Config {
             window: self.receive_window,
             max_message_size: self.max_receive_message_size,
             sack_delay: self.sack_delay,
+            ..ReceiverConfig::default()
         }
     }
 }

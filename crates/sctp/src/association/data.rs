@@ -147,6 +147,10 @@ impl Association {
                 self.abort_with(now, Fault::NoUserData(data.tsn), CloseReason::RemoteViolation(what));
             }
             DataOutcome::Violation(what) => self.violation(now, what),
+            DataOutcome::OutOfResource => {
+                let what = "more incomplete messages than there is room for";
+                self.abort_with(now, Fault::OutOfResource, CloseReason::RemoteViolation(what));
+            }
             DataOutcome::TooLarge(stream) => self.events.push_back(super::Event::MessageTooLarge(stream)),
         }
     }

@@ -193,7 +193,7 @@ impl Association {
     }
 
     fn start_receiving(&mut self, now: Instant, tcb: &Tcb) {
-        self.receiver.start(tcb.peer_tsn, tcb.incoming_streams);
+        self.receiver.start(tcb.peer_tsn, tcb.incoming_streams, false);
         self.receiver.set_path(self.sender.rto(), None);
         self.reset.start(tcb.local_tsn, tcb.peer_tsn);
         self.errors = 0;

@@ -14,6 +14,7 @@ use tracing::debug;
 pub(super) enum Fault {
     InvalidStream(StreamId),
     MissingCookie,
+    OutOfResource,
     UnresolvableAddress,
     UnrecognizedChunk(Bytes),
     InvalidMandatoryParameter,
@@ -30,6 +31,7 @@ impl Fault {
         match self {
             Self::InvalidStream(stream) => Cause::InvalidStream(*stream),
             Self::MissingCookie => Cause::MissingParameters(List::new(&[STATE_COOKIE])),
+            Self::OutOfResource => Cause::OutOfResource,
             Self::UnresolvableAddress => Cause::UnresolvableAddress(&[]),
             Self::UnrecognizedChunk(bytes) => Cause::UnrecognizedChunk(bytes),
             Self::InvalidMandatoryParameter => Cause::InvalidMandatoryParameter,

@@ -175,7 +175,7 @@ impl Channel<'_> {
 
     fn take_leftover_message(&mut self) -> Option<(Ppid, Bytes)> {
         let entry = self.channels.entries.get_mut(&self.id)?;
-        let Part { ppid, data, last } = entry.leftover.pop_front()?;
+        let Part { ppid, data, last, .. } = entry.leftover.pop_front()?;
         if last {
             return Some((ppid, data));
         }

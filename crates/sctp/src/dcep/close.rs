@@ -216,7 +216,7 @@ impl Channels {
         loop {
             // The rest of a message that was read in part comes first.
             let part = match self.association.recv(now, stream) {
-                Some(Message { ppid, data }) => Part { ppid, data, last: true },
+                Some(Message { ppid, data }) => Part { ppid, data, last: true, abandoned: false },
                 None => match self.association.recv_part(now, stream) {
                     Some(part) => part,
                     None => return,

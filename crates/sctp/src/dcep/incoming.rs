@@ -125,7 +125,7 @@ impl Channels {
                     return self.on_readable_again(now, stream);
                 }
                 Ppid::STRING | Ppid::BINARY | Ppid::STRING_EMPTY | Ppid::BINARY_EMPTY => {
-                    let part = Part { ppid: message.ppid, data: message.data, last: true };
+                    let part = Part { ppid: message.ppid, data: message.data, last: true, abandoned: false };
                     if !self.keep_early(now, stream, part) {
                         return self.refuse(now, stream, "too much data before OPEN");
                     }

@@ -1,21 +1,24 @@
-//! Messages in order, per stream, until they are read (RFC 9260 §6.5, §6.6), and resets of the peer's streams
-//! (RFC 6525 §5.2.2).
+//! The inboxes of all streams (RFC 9260 §6.5, §6.6), and resets of the peer's streams (RFC 6525 §5.2.2).
 
-use super::reassembly::{Body, Complete};
-use super::{CHUNK_OVERHEAD, Message, ReceiverEvent};
-use crate::number::{Ppid, Ssn, StreamId};
-use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use super::message::{Body, Complete, GivenUp, Order};
+use super::stream::{Entry, Kind, OutOfOrder, Progress, Stream};
+use super::{Message, Part, ReceiverEvent};
+use crate::number::{Ppid, StreamId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The inboxes of all streams.
 #[derive(Debug, Default)]
 pub(super) struct Inboxes {
     /// Made when a stream is first used.
     streams: BTreeMap<StreamId, Stream>,
+    /// Streams that are read by parts: the application wants to hear of the beginning of a message.
+    part_readers: BTreeSet<StreamId>,
     /// Bytes held and their overhead: to read, ahead of their turn, or behind a reset.
     charge: usize,
     /// Messages to read.
     readable: usize,
+    /// The peer has given up messages.
+    may_skip: bool,
     reset: Option<DeferredReset>,
     /// The last reset that was deferred and is performed: last TSN and streams.
     performed: Option<(u64, Vec<StreamId>)>,
@@ -23,17 +26,16 @@ pub(super) struct Inboxes {
 }
 
 /// What became of a request to reset streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Reset {
+    /// It was performed before.
     Done,
+    /// Everything before it has come.
+    Due(DeferredReset),
     Deferred,
     /// Another one is deferred.
     Busy,
 }
-
-/// A message came that breaks the order of its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OutOfOrder(pub(super) &'static str);
 
 impl Inboxes {
     pub(super) fn charge(&self) -> usize {
@@ -49,8 +51,7 @@ impl Inboxes {
     pub(super) fn deliver(&mut self, complete: Complete, cumulative: u64) -> Result<(), OutOfOrder> {
         self.charge += complete.body.charge();
         if let Some(reset) = &mut self.reset
-            && complete.first > reset.last
-            && reset.covers(complete.stream)
+            && reset.precedes(complete.stream, complete.first)
         {
             // RFC 6525 §5.2.2 E2: "any data arriving with a TSN larger than the Sender's Last Assigned TSN for the
             // affected stream(s) MUST be queued locally and held until the cumulative acknowledgment point reaches
@@ -61,61 +62,96 @@ impl Inboxes {
         self.put_in_order(complete, cumulative)
     }
 
-    /// The cumulative TSN moved: performs the reset that waited for it.
-    pub(super) fn advance(&mut self, cumulative: u64) -> Result<(), OutOfOrder> {
-        if self.reset.as_ref().is_some_and(|reset| reset.last <= cumulative)
-            && let Some(reset) = self.reset.take()
-        {
-            self.performed = Some((reset.last, reset.streams.clone()));
-            self.perform(reset, cumulative)?;
-        }
-        Ok(())
+    /// The peer has given up messages: from here on a message may wait for one that never comes.
+    pub(super) fn allow_skips(&mut self) {
+        self.may_skip = true;
     }
 
-    /// Resets the streams (none: all) once the cumulative TSN has reached `last`.
-    pub(super) fn reset(
-        &mut self,
-        last: u64,
-        streams: &[StreamId],
-        cumulative: u64,
-    ) -> Result<Reset, OutOfOrder> {
+    /// Whether a message whose turn has passed is no violation.
+    pub(super) fn may_skip(&self) -> bool {
+        self.may_skip
+    }
+
+    /// No ordered message of this stream up to this one is to come any more.
+    pub(super) fn skip(&mut self, id: StreamId, order: Order) {
+        let next = self.next(id);
+        let Some(distance) = order.distance(next) else { return };
+        // One that had its turn long ago: the peer has not seen our SACK, or counts wrongly.
+        if !order.is_behind(distance) {
+            self.change(id, |stream| stream.skip_to(next + distance + 1));
+        }
+    }
+
+    /// The rest of the message that is being read on a stream will not come.
+    pub(super) fn abandon(&mut self, given_up: &GivenUp) {
+        self.charge += Body::Abandoned.charge();
+        self.change(given_up.stream, |stream| stream.abandon(given_up.ppid));
+    }
+
+    /// Handles a request to reset streams (none: all) once the cumulative TSN has reached `last`.
+    pub(super) fn reset(&mut self, last: u64, streams: &[StreamId], cumulative: u64) -> Reset {
         let mut streams = streams.to_vec();
         streams.sort_unstable();
         streams.dedup();
         // A peer that was told "in progress" may ask again under a new number (libwebrtc does): it is the same reset.
         if let Some(reset) = &self.reset {
             let is_same = reset.last == last && reset.streams == streams;
-            return Ok(if is_same { Reset::Deferred } else { Reset::Busy });
+            return if is_same { Reset::Deferred } else { Reset::Busy };
         }
         if self.performed.take().is_some_and(|performed| performed == (last, streams.clone())) {
-            return Ok(Reset::Done);
+            return Reset::Done;
         }
         let mut reset = DeferredReset { last, streams, held: Vec::new() };
         // What overtook the request.
         for (&id, stream) in &mut self.streams {
             if reset.covers(id) {
-                let waiting = std::mem::take(&mut stream.waiting).into_iter();
-                let (behind, before): (BTreeMap<_, _>, _) =
-                    waiting.partition(|(_, complete)| complete.first > last);
-                stream.waiting = before;
-                reset.held.extend(behind.into_values());
+                reset.held.extend(stream.take_beyond(last));
             }
         }
         if last <= cumulative {
-            self.perform(reset, cumulative)?;
-            return Ok(Reset::Done);
+            return Reset::Due(reset);
         }
         self.reset = Some(reset);
-        Ok(Reset::Deferred)
+        Reset::Deferred
     }
 
-    pub(super) fn is_resetting(&self) -> bool {
-        self.reset.is_some()
+    /// The reset that waited for the cumulative TSN, if it need not wait any longer.
+    pub(super) fn take_due_reset(&mut self, cumulative: u64) -> Option<DeferredReset> {
+        let reset = self.reset.take_if(|reset| reset.last <= cumulative)?;
+        self.performed = Some((reset.last, reset.streams.clone()));
+        Some(reset)
+    }
+
+    /// Resets the streams. What still waits on them for its turn is delivered before: nothing else is to come.
+    pub(super) fn perform(&mut self, reset: DeferredReset, cumulative: u64) -> Result<(), OutOfOrder> {
+        // RFC 6525 §5.2.2 E3: "If no stream numbers are listed in the parameter, then all incoming streams MUST be
+        // reset to 0 as the next expected SSN."
+        let covered: Vec<_> = self.streams.keys().copied().filter(|id| reset.covers(*id)).collect();
+        for id in covered {
+            self.part_readers.remove(&id);
+            self.change(id, Stream::reset);
+        }
+        let DeferredReset { streams, mut held, .. } = reset;
+        self.events.push_back(ReceiverEvent::StreamsReset(streams));
+        // E4: "Any queued TSNs (queued at step E2) MUST now be released and processed normally."
+        held.sort_by_key(|complete| complete.first);
+        held.into_iter().try_for_each(|complete| self.put_in_order(complete, cumulative))
+    }
+
+    pub(super) fn deferred_reset(&self) -> Option<&DeferredReset> {
+        self.reset.as_ref()
+    }
+
+    /// Whether a chunk belongs to what comes behind a deferred reset of its stream.
+    pub(super) fn is_beyond_reset(&self, id: StreamId, tsn: u64) -> bool {
+        self.reset.as_ref().is_some_and(|reset| reset.precedes(id, tsn))
     }
 
     /// The peer restarted: what can be read stays, everything else is as new.
     pub(super) fn restart(&mut self) {
         self.performed = None;
+        self.may_skip = false;
+        self.part_readers.clear();
         let dropped = self.reset.take().into_iter().flat_map(|reset| reset.held);
         self.charge -= dropped.map(|complete| complete.body.charge()).sum::<usize>();
         for stream in self.streams.values_mut() {
@@ -125,29 +161,25 @@ impl Inboxes {
 
     /// The next whole message, unless its beginning was read as a part.
     pub(super) fn take_message(&mut self, id: StreamId) -> Option<Message> {
-        let stream = self.streams.get_mut(&id)?;
-        if stream.inbox.front().is_some_and(|entry| entry.is_rest) {
+        let next = self.streams.get(&id)?.inbox.front();
+        if next.is_some_and(|entry| entry.kind != Kind::Whole) {
             return None;
         }
-        stream.reads_parts = false;
-        let entry = stream.inbox.pop_front()?;
-        self.charge -= charge(entry.data.len());
-        self.readable -= 1;
-        Some(Message { ppid: entry.ppid, data: entry.data })
+        self.part_readers.remove(&id);
+        let Entry { ppid, data, .. } = self.take(id)?;
+        Some(Message { ppid, data })
     }
 
     /// The next message, or what is left of it. The application reads by parts from here on.
-    pub(super) fn take_last_part(&mut self, id: StreamId) -> Option<Message> {
-        let stream = self.streams.get_mut(&id)?;
-        let entry = stream.inbox.pop_front()?;
-        self.charge -= charge(entry.data.len());
-        self.readable -= 1;
-        Some(Message { ppid: entry.ppid, data: entry.data })
+    pub(super) fn take_last_part(&mut self, id: StreamId) -> Option<Part> {
+        let Entry { ppid, data, kind } = self.take(id)?;
+        Some(Part { ppid, data, last: true, abandoned: kind == Kind::Abandoned })
     }
 
-    /// The application reads this stream by parts: it wants to hear of the beginning of a message.
+    /// The application reads this stream by parts.
     pub(super) fn set_reads_parts(&mut self, id: StreamId) {
-        self.streams.entry(id).or_default().reads_parts = true;
+        self.streams.entry(id).or_default();
+        self.part_readers.insert(id);
     }
 
     pub(super) fn is_readable(&self, id: StreamId) -> bool {
@@ -159,19 +191,32 @@ impl Inboxes {
     }
 
     pub(super) fn reads_parts(&self, id: StreamId) -> bool {
-        self.streams.get(&id).is_some_and(|stream| stream.reads_parts)
+        self.part_readers.contains(&id)
     }
 
-    /// Whether a message with this SSN (none: unordered) is the next one of its stream.
-    pub(super) fn is_next(&self, id: StreamId, ssn: Option<Ssn>) -> bool {
-        let Some(ssn) = ssn else { return true };
-        self.streams.get(&id).map_or(ssn == Ssn(0), |stream| stream.distance(ssn) == 0)
+    pub(super) fn part_readers(&self) -> impl Iterator<Item = StreamId> {
+        self.part_readers.iter().copied()
+    }
+
+    /// The number, unwrapped, of the ordered message whose turn it is.
+    pub(super) fn next(&self, id: StreamId) -> u64 {
+        self.streams.get(&id).map_or(0, |stream| stream.next)
+    }
+
+    /// Whether a message that stands there is the next one of its stream.
+    pub(super) fn is_next(&self, id: StreamId, order: Order) -> bool {
+        order.distance(self.next(id)).is_none_or(|distance| distance == 0)
+    }
+
+    /// Whether the ordered message with this number, unwrapped, is complete and waits for its turn.
+    pub(super) fn is_waiting(&self, id: StreamId, position: u64) -> bool {
+        self.streams.get(&id).is_some_and(|stream| stream.is_waiting(position))
     }
 
     /// Part of a message can be read where nothing could be read before.
     pub(super) fn announce(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.announce(id, &mut self.events);
+            announce(id, stream, &mut self.events);
         }
     }
 
@@ -188,133 +233,44 @@ impl Inboxes {
     /// What `charge` must be.
     #[cfg(test)]
     pub(super) fn recount(&self) -> usize {
-        let streams = self.streams.values().map(|stream| {
-            let inbox: usize = stream.inbox.iter().map(|entry| charge(entry.data.len())).sum();
-            inbox + stream.waiting.values().map(|complete| complete.body.charge()).sum::<usize>()
-        });
         let held = self.reset.iter().flat_map(|reset| &reset.held).map(|complete| complete.body.charge());
-        streams.sum::<usize>() + held.sum::<usize>()
+        self.streams.values().map(Stream::recount).sum::<usize>() + held.sum::<usize>()
     }
 
     fn put_in_order(&mut self, complete: Complete, cumulative: u64) -> Result<(), OutOfOrder> {
-        let id = complete.stream;
-        let stream = self.streams.entry(id).or_default();
-        let was_readable = !stream.inbox.is_empty();
-        let before = stream.inbox.len();
-        match complete.ssn {
-            None => stream.put(complete),
-            Some(ssn) => match stream.distance(ssn) {
-                // RFC 9260 §6.6: "Within a stream, an endpoint MUST deliver DATA chunks received with the U flag set to
-                // 0 to the upper layer according to the order of their Stream Sequence Number."
-                0 => stream.put_next(complete),
-                distance => stream.put_ahead(distance, complete, cumulative)?,
-            },
-        }
-        self.readable += stream.inbox.len() - before;
-        if !was_readable && !stream.inbox.is_empty() {
-            stream.announce(id, &mut self.events);
+        let progress = Progress { cumulative, may_skip: self.may_skip };
+        let passed = self.change(complete.stream, |stream| stream.put_in_order(complete, progress))?;
+        if let Some(complete) = passed {
+            self.charge -= complete.body.charge();
         }
         Ok(())
     }
 
-    fn perform(&mut self, reset: DeferredReset, cumulative: u64) -> Result<(), OutOfOrder> {
-        // RFC 6525 §5.2.2 E3: "If no stream numbers are listed in the parameter, then all incoming streams MUST be
-        // reset to 0 as the next expected SSN."
-        for (&id, stream) in &mut self.streams {
-            if reset.covers(id) {
-                self.charge -= stream.start_anew();
-            }
-        }
-        let DeferredReset { streams, mut held, .. } = reset;
-        self.events.push_back(ReceiverEvent::StreamsReset(streams));
-        // E4: "Any queued TSNs (queued at step E2) MUST now be released and processed normally."
-        held.sort_by_key(|complete| complete.first);
-        held.into_iter().try_for_each(|complete| self.put_in_order(complete, cumulative))
-    }
-}
-
-/// One stream of the peer's.
-#[derive(Debug, Default)]
-struct Stream {
-    /// Messages of this stream that had their turn, unwrapped: the SSN expected next is its low half.
-    next: u64,
-    inbox: VecDeque<Entry>,
-    /// Ordered messages ahead of their turn, by unwrapped SSN.
-    waiting: BTreeMap<u64, Complete>,
-    reads_parts: bool,
-    /// A `Readable` event is queued.
-    is_announced: bool,
-}
-
-/// What can be read.
-#[derive(Debug)]
-struct Entry {
-    ppid: Ppid,
-    data: Bytes,
-    /// The beginning was read as parts.
-    is_rest: bool,
-}
-
-impl Stream {
-    /// How far ahead of its turn a message is. None is behind: SSNs of 65 536 different messages cannot be underway,
-    /// for there are fewer TSNs in the acceptance window, so all distances are forward.
-    fn distance(&self, ssn: Ssn) -> u16 {
-        #[expect(clippy::cast_possible_truncation, reason = "the low half is what the wire carries")]
-        ssn.0.wrapping_sub(self.next as u16)
+    fn take(&mut self, id: StreamId) -> Option<Entry> {
+        let entry = self.streams.get_mut(&id)?.inbox.pop_front()?;
+        self.charge -= entry.charge();
+        self.readable -= 1;
+        Some(entry)
     }
 
-    fn put_next(&mut self, complete: Complete) {
-        self.put(complete);
-        self.next += 1;
-        while let Some(complete) = self.waiting.remove(&self.next) {
-            self.put(complete);
-            self.next += 1;
+    /// Changes a stream in a way that only adds to what can be read.
+    fn change<R>(&mut self, id: StreamId, change: impl FnOnce(&mut Stream) -> R) -> R {
+        let stream = self.streams.entry(id).or_default();
+        let before = stream.inbox.len();
+        let result = change(stream);
+        self.readable += stream.inbox.len() - before;
+        if before == 0 && !stream.inbox.is_empty() {
+            announce(id, stream, &mut self.events);
         }
-    }
-
-    fn put_ahead(&mut self, distance: u16, complete: Complete, cumulative: u64) -> Result<(), OutOfOrder> {
-        let distance = u64::from(distance);
-        // Every message that is still to come has at least one TSN that is missing and lower.
-        let missing = complete.first.saturating_sub(cumulative + 1);
-        let waiting = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
-        if missing == 0 || distance > missing.saturating_add(waiting) {
-            return Err(OutOfOrder("stream sequence number skipped"));
-        }
-        match self.waiting.insert(self.next + distance, complete) {
-            None => Ok(()),
-            Some(_) => Err(OutOfOrder("stream sequence number used twice")),
-        }
-    }
-
-    fn put(&mut self, complete: Complete) {
-        match complete.body {
-            Body::Whole(data) => self.inbox.push_back(Entry { ppid: complete.ppid, data, is_rest: false }),
-            // It is being read: ahead of what completed meanwhile.
-            Body::Rest(data) => self.inbox.push_front(Entry { ppid: complete.ppid, data, is_rest: true }),
-            Body::Discarded => {}
-        }
-    }
-
-    /// Expects SSN 0 and forgets what waited for its turn. Answers its charge.
-    fn start_anew(&mut self) -> usize {
-        self.next = 0;
-        self.reads_parts = false;
-        std::mem::take(&mut self.waiting).into_values().map(|complete| complete.body.charge()).sum()
-    }
-
-    fn announce(&mut self, id: StreamId, events: &mut VecDeque<ReceiverEvent>) {
-        if !self.is_announced {
-            self.is_announced = true;
-            events.push_back(ReceiverEvent::Readable(id));
-        }
+        result
     }
 }
 
 /// A reset that waits for data before it.
 #[derive(Debug)]
-struct DeferredReset {
+pub(super) struct DeferredReset {
     /// The Sender's Last Assigned TSN.
-    last: u64,
+    pub(super) last: u64,
     /// Sorted; none: all.
     streams: Vec<StreamId>,
     /// Messages of these streams beyond `last`.
@@ -322,21 +278,19 @@ struct DeferredReset {
 }
 
 impl DeferredReset {
-    fn covers(&self, id: StreamId) -> bool {
+    pub(super) fn covers(&self, id: StreamId) -> bool {
         self.streams.is_empty() || self.streams.binary_search(&id).is_ok()
     }
-}
 
-impl Body {
-    /// What it counts against the window.
-    pub(super) fn charge(&self) -> usize {
-        match self {
-            Self::Whole(data) | Self::Rest(data) => charge(data.len()),
-            Self::Discarded => 0,
-        }
+    /// Whether a chunk with this TSN comes behind the reset of its stream.
+    pub(super) fn precedes(&self, id: StreamId, tsn: u64) -> bool {
+        tsn > self.last && self.covers(id)
     }
 }
 
-fn charge(len: usize) -> usize {
-    len + CHUNK_OVERHEAD
+fn announce(id: StreamId, stream: &mut Stream, events: &mut VecDeque<ReceiverEvent>) {
+    if !stream.is_announced {
+        stream.is_announced = true;
+        events.push_back(ReceiverEvent::Readable(id));
+    }
 }

@@ -1,16 +1,19 @@
-//! Fragments become messages (RFC 9260 §6.9).
+//! Fragments of DATA become messages (RFC 9260 §6.9).
 //!
 //! The fragments of a message have consecutive TSNs (RFC 9260 §3.3.1), so what is held of incomplete messages is a set
 //! of *runs*: consecutive fragments of one message. At most one run can end at the cumulative TSN; it is kept apart as
 //! the *current* one, and while nothing is lost it is the only one there is: its fragments are appended to one growing
 //! buffer. A fragment is checked against both neighbours before anything is changed.
+//!
+//! FORWARD TSN (RFC 3758) takes runs away, and it may stop inside a message: what follows then without a beginning is
+//! the *rest* of a message that was given up.
 
+use super::Part;
+use super::message::{Body, Complete, Excess, GivenUp, Inserted, Limits, Order, Pieces, Refusal, require};
 use super::tracker::Tracker;
-use super::{CHUNK_OVERHEAD, Part};
 use crate::number::{Ppid, Ssn, StreamId};
 use crate::wire::Data;
-use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// What is held of messages that are not complete.
 #[derive(Debug)]
@@ -19,61 +22,18 @@ pub(super) struct Reassembly {
     current: Option<Run>,
     /// Runs beyond it by their first TSN.
     runs: BTreeMap<u64, Run>,
+    /// If a chunk with this TSN has no beginning, it belongs to a message that was given up.
+    rest: Option<u64>,
     /// Bytes and overhead held.
     charge: usize,
-    max_message_size: usize,
-    max_begun_per_stream: usize,
+    limits: Limits,
     /// Size of the last message that was made of fragments: the next one is likely as large.
     likely_size: usize,
 }
 
-/// A message that has just become complete.
-#[derive(Debug)]
-pub(super) struct Complete {
-    /// TSN of its first fragment.
-    pub(super) first: u64,
-    pub(super) stream: StreamId,
-    /// None: unordered.
-    pub(super) ssn: Option<Ssn>,
-    pub(super) ppid: Ppid,
-    pub(super) body: Body,
-}
-
-/// What there is to read of a complete message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Body {
-    Whole(Bytes),
-    /// The beginning was read already.
-    Rest(Bytes),
-    /// It was too large: nothing is left.
-    Discarded,
-}
-
-/// Why a fragment cannot be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    Violation(&'static str),
-    TooManyIncomplete,
-}
-
-/// What a fragment led to.
-#[derive(Debug, Default)]
-pub(super) struct Inserted {
-    pub(super) complete: Option<Complete>,
-    /// The message has just grown over the limit.
-    pub(super) is_too_large: bool,
-}
-
 impl Reassembly {
-    pub(super) fn new(max_message_size: usize, window: usize) -> Self {
-        Self {
-            current: None,
-            runs: BTreeMap::new(),
-            charge: 0,
-            max_message_size,
-            max_begun_per_stream: (window / TYPICAL_MESSAGE).max(MIN_BEGUN_PER_STREAM),
-            likely_size: 0,
-        }
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { current: None, runs: BTreeMap::new(), rest: None, charge: 0, limits, likely_size: 0 }
     }
 
     /// Bytes held and their overhead.
@@ -83,8 +43,11 @@ impl Reassembly {
 
     /// Whether a fragment fits what arrived before it. `tracker` does not know it yet.
     pub(super) fn check(&self, tsn: u64, data: &Data<'_>, tracker: &Tracker) -> Result<(), Refusal> {
+        if self.is_rest(tsn, data) {
+            return Ok(());
+        }
         let (has_before, has_after) = self.check_runs(tsn, data)?;
-        // What has arrived and is not in a run was a whole message.
+        // What has arrived and is neither in a run nor skipped was a whole message.
         if !has_before && tracker.contains(tsn.saturating_sub(1)) {
             require(data.begin, HEADLESS)?;
         }
@@ -95,13 +58,125 @@ impl Reassembly {
         if opens && self.is_crowded(data.stream) { Err(Refusal::TooManyIncomplete) } else { Ok(()) }
     }
 
+    /// Whether a chunk that will be discarded tears a message apart. `tracker` is not asked: what is discarded may have
+    /// neighbours that were discarded too.
+    pub(super) fn check_discarded(&self, tsn: u64, data: &Data<'_>) -> Result<(), Refusal> {
+        if self.is_rest(tsn, data) { Ok(()) } else { self.check_runs(tsn, data).map(|_| ()) }
+    }
+
+    /// Takes a fragment that `check` let pass. `cumulative` is the cumulative TSN with it.
+    pub(super) fn insert(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) -> Inserted {
+        let given_up = self.pass(tsn, data.begin);
+        let inserted = if self.is_rest(tsn, data) {
+            self.swallow(tsn, data);
+            Inserted::default()
+        } else if data.begin && data.end {
+            Inserted::single(tsn, (data.stream, Order::of(data), data.ppid), data.payload, &self.limits)
+        } else {
+            self.insert_fragment(tsn, data, cumulative)
+        };
+        self.adopt(cumulative);
+        Inserted { given_up, ..inserted }
+    }
+
+    /// Notes a chunk that `check_discarded` let pass and nobody wants.
+    pub(super) fn discard(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) -> Option<GivenUp> {
+        let given_up = self.pass(tsn, data.begin);
+        if self.is_rest(tsn, data) {
+            self.swallow(tsn, data);
+        }
+        self.adopt(cumulative);
+        given_up
+    }
+
+    /// The peer gave up everything up to `point`; the cumulative TSN is now `cumulative`.
+    ///
+    /// RFC 3758 §3.6: "The receiver MUST remove any partially reassembled message, which is still missing one or more
+    /// TSNs earlier than or equal to the new cumulative TSN point." One that lacks nothing up to there stays: the peer
+    /// may have passed over fragments that it knows to have arrived, and send the others yet.
+    pub(super) fn forward(&mut self, point: u64, cumulative: u64) -> Vec<GivenUp> {
+        let beyond = self.runs.split_off(&(point + 1));
+        let passed = std::mem::replace(&mut self.runs, beyond);
+        let mut given_up = Vec::new();
+        let mut rest = Some(point + 1);
+        for run in self.current.take().into_iter().chain(passed.into_values()) {
+            if run.next <= point {
+                given_up.push(self.give_up(run));
+            } else if run.begins {
+                rest = None;
+                self.current = Some(Run { may_stop: true, ..run });
+            } else {
+                rest = run.rest();
+                given_up.push(self.give_up(run));
+            }
+        }
+        if rest == Some(point + 1)
+            && let Some(run) = self.take_headless(point + 1)
+        {
+            rest = run.rest();
+            given_up.push(self.give_up(run));
+        }
+        self.rest = rest;
+        self.adopt(cumulative);
+        given_up
+    }
+
+    /// The peer names an ordered message that it gave up: nothing before it is to come either.
+    pub(super) fn skip(&mut self, stream: StreamId, ssn: Ssn) -> Option<GivenUp> {
+        let run = self.current.take_if(|run| run.may_stop && run.stream == stream && run.is_within(ssn))?;
+        self.rest = run.rest();
+        Some(self.give_up(run))
+    }
+
+    /// Gives up everything.
+    pub(super) fn clear(&mut self) -> Option<GivenUp> {
+        let runs = std::mem::take(&mut self.runs);
+        self.charge -= runs.values().map(|run| run.pieces.charge()).sum::<usize>();
+        let current = self.current.take()?;
+        Some(self.give_up(current))
+    }
+
+    /// Whether a message of this stream was read up to what has arrived of it.
+    pub(super) fn is_half_read(&self, stream: StreamId) -> bool {
+        self.current.as_ref().is_some_and(|run| run.stream == stream && run.is_half_read)
+    }
+
+    /// The message of which a part can be read before it is complete: its stream, its place there, and the TSN it
+    /// begins with.
+    pub(super) fn readable_part(&self) -> Option<(StreamId, Order, u64)> {
+        let run = self.current.as_ref().filter(|run| !run.pieces.is_empty())?;
+        Some((run.stream, run.order, run.first))
+    }
+
+    /// Of the message that `readable_part` names.
+    pub(super) fn readable_ppid(&self) -> Option<Ppid> {
+        self.current.as_ref().filter(|run| !run.pieces.is_empty()).map(|run| run.ppid)
+    }
+
+    /// Takes the next piece of the message that `readable_part` names.
+    pub(super) fn take_part(&mut self) -> Option<Part> {
+        let run = self.current.as_mut().filter(|run| !run.pieces.is_empty())?;
+        self.charge -= run.pieces.charge();
+        run.is_half_read = true;
+        let data = run.pieces.take_piece();
+        self.charge += run.pieces.charge();
+        Some(Part { ppid: run.ppid, data, last: false, abandoned: false })
+    }
+
+    /// What `charge` must be.
+    #[cfg(test)]
+    pub(super) fn recount(&self) -> usize {
+        self.current.iter().chain(self.runs.values()).map(|run| run.pieces.recount()).sum()
+    }
+
     /// Whether a fragment fits the runs before and behind it; answers whether there are such.
-    pub(super) fn check_runs(&self, tsn: u64, data: &Data<'_>) -> Result<(bool, bool), Refusal> {
+    fn check_runs(&self, tsn: u64, data: &Data<'_>) -> Result<(bool, bool), Refusal> {
         // RFC 9260 §6.9: "The transmitter MUST then assign, in sequence, a separate TSN to each of the DATA chunks in
         // the series."
         let before = self.run_before(tsn);
         match before {
             Some(run) if run.ends => require(data.begin, HEADLESS)?,
+            Some(run) if run.may_stop && data.begin => {}
             Some(run) => {
                 require(!data.begin, ENDLESS)?;
                 run.matches(data)?;
@@ -120,57 +195,40 @@ impl Reassembly {
         Ok((before.is_some(), after.is_some()))
     }
 
-    /// Takes a fragment that `check` let pass. `cumulative` is the cumulative TSN with it.
-    pub(super) fn insert(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) -> Inserted {
-        let inserted = if data.begin && data.end {
-            let is_too_large = data.payload.len() > self.max_message_size;
-            Inserted { complete: Some(single(tsn, data, is_too_large)), is_too_large }
-        } else {
-            self.insert_fragment(tsn, data, cumulative)
-        };
-        self.adopt(cumulative);
-        inserted
+    /// Whether a chunk belongs to a message that was given up.
+    fn is_rest(&self, tsn: u64, data: &Data<'_>) -> bool {
+        !data.begin && self.rest == Some(tsn)
     }
 
-    /// Whether a message of this stream was read up to what has arrived of it.
-    pub(super) fn is_half_read(&self, stream: StreamId) -> bool {
-        self.current.as_ref().is_some_and(|run| run.stream == stream && run.is_half_read)
+    /// A message begins where the current one could have gone on: the peer stopped inside that.
+    fn pass(&mut self, tsn: u64, begin: bool) -> Option<GivenUp> {
+        let current = self.current.take_if(|run| begin && run.next == tsn)?;
+        Some(self.give_up(current))
     }
 
-    /// The stream and the SSN (none: unordered) of the message of which a part can be read before it is complete, and
-    /// the TSN it begins with.
-    pub(super) fn readable_part(&self) -> Option<(StreamId, Option<Ssn>, u64)> {
-        let run = self.current.as_ref().filter(|run| run.bytes > 0)?;
-        Some((run.stream, run.ssn, run.first))
+    /// Lets go of a chunk that `is_rest`, and of what is held of its message behind it.
+    fn swallow(&mut self, tsn: u64, data: &Data<'_>) {
+        self.rest = (!data.end).then_some(tsn + 1);
+        if !data.end
+            && let Some(run) = self.take_headless(tsn + 1)
+        {
+            self.rest = run.rest();
+            self.give_up(run);
+        }
     }
 
-    /// Of the message that `readable_part` names.
-    pub(super) fn readable_ppid(&self) -> Option<Ppid> {
-        self.current.as_ref().filter(|run| run.bytes > 0).map(|run| run.ppid)
+    fn take_headless(&mut self, tsn: u64) -> Option<Run> {
+        if self.runs.get(&tsn).is_some_and(|run| !run.begins) { self.runs.remove(&tsn) } else { None }
     }
 
-    /// Takes the next piece of the message that `readable_part` names.
-    pub(super) fn take_part(&mut self) -> Option<Part> {
-        let run = self.current.as_mut().filter(|run| run.bytes > 0)?;
-        self.charge -= run.charge();
-        let part = Part { ppid: run.ppid, data: run.take_piece(), last: false };
-        self.charge += run.charge();
-        Some(part)
-    }
-
-    /// What `charge` must be.
-    #[cfg(test)]
-    pub(super) fn recount(&self) -> usize {
-        let runs = self.current.iter().chain(self.runs.values());
-        runs.map(|run| {
-            let pieces = std::iter::once(&run.head).chain(&run.more).filter(|piece| !piece.is_empty());
-            pieces.map(|piece| piece.len() + CHUNK_OVERHEAD).sum::<usize>()
-        })
-        .sum()
+    fn give_up(&mut self, run: Run) -> GivenUp {
+        self.charge -= run.pieces.charge();
+        let Run { first, stream, order, ppid, is_half_read, .. } = run;
+        GivenUp { first, stream, order, ppid, is_half_read }
     }
 
     fn insert_fragment(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) -> Inserted {
-        let max = self.max_message_size;
+        let limits = self.limits;
         let has_after = !data.end && self.runs.contains_key(&(tsn + 1));
         // The tail of a run grows in place. A beginning is no tail of what ends before it.
         if !data.begin
@@ -178,54 +236,58 @@ impl Reassembly {
             && !has_after
             && let Some(run) = run_before_mut(&mut self.current, &mut self.runs, tsn)
         {
-            self.charge -= run.charge();
-            let is_too_large = run.append(data.payload, max);
-            self.charge += run.charge();
-            return Inserted { complete: None, is_too_large };
+            self.charge -= run.pieces.charge();
+            let excess = run.append(data.payload, &limits);
+            self.charge += run.pieces.charge();
+            return Inserted { excess, ..Inserted::default() };
         }
-        let mut is_too_large = false;
         let before = if data.begin { None } else { self.take_run_before(tsn) };
-        let mut run = match before {
+        let (mut run, mut excess) = match before {
             Some(mut run) => {
-                self.charge -= run.charge();
-                is_too_large |= run.append(data.payload, max);
-                run
+                self.charge -= run.pieces.charge();
+                let excess = run.append(data.payload, &limits);
+                (run, excess)
             }
             None => {
                 let capacity = if tsn <= cumulative { self.likely_size } else { 0 };
-                let (run, over) = Run::new(tsn, data, capacity, max);
-                is_too_large |= over;
-                run
+                Run::new(tsn, data, capacity, &limits)
             }
         };
         run.ends |= data.end;
         if has_after && let Some(after) = self.runs.remove(&(tsn + 1)) {
-            self.charge -= after.charge();
-            is_too_large |= run.join(after, max);
+            self.charge -= after.pieces.charge();
+            excess = excess.or(run.join(after, &limits));
         }
-        if run.begins && run.ends {
-            return Inserted { complete: Some(self.finish(run)), is_too_large };
-        }
-        self.charge += run.charge();
+        let complete = if run.begins && run.ends {
+            Some(self.finish(run))
+        } else {
+            self.keep(run, cumulative);
+            None
+        };
+        Inserted { complete, excess, given_up: None }
+    }
+
+    fn keep(&mut self, run: Run, cumulative: u64) {
+        self.charge += run.pieces.charge();
         if run.first <= cumulative {
             self.current = Some(run);
         } else {
             self.runs.insert(run.first, run);
         }
-        Inserted { complete: None, is_too_large }
     }
 
     fn finish(&mut self, run: Run) -> Complete {
-        let Run { first, stream, ssn, ppid, is_half_read, is_discarded, .. } = run;
+        let Run { first, stream, order, ppid, size, pieces, is_half_read, is_discarded, .. } = run;
         if !is_half_read && !is_discarded {
-            self.likely_size = run.size;
+            self.likely_size = size;
         }
         let body = match (is_discarded, is_half_read) {
-            (true, _) => Body::Discarded,
-            (false, true) => Body::Rest(run.into_bytes()),
-            (false, false) => Body::Whole(run.into_bytes()),
+            (true, true) => Body::Abandoned,
+            (true, false) => Body::Discarded,
+            (false, true) => Body::Rest(pieces.into_bytes()),
+            (false, false) => Body::Whole(pieces.into_bytes()),
         };
-        Complete { first, stream, ssn, ppid, body }
+        Complete { first, stream, order, ppid, body }
     }
 
     /// The cumulative TSN moved: the run that ends there is now the current one.
@@ -254,13 +316,14 @@ impl Reassembly {
 
     /// Whether too many messages of the stream, or of all, have begun without being complete.
     fn is_crowded(&self, stream: StreamId) -> bool {
-        if self.runs.len() < self.max_begun_per_stream.min(MAX_BEGUN) {
+        let Limits { incomplete, incomplete_per_stream, .. } = self.limits;
+        if self.runs.len() < incomplete_per_stream.min(incomplete) {
             return false;
         }
         let begun = self.runs.values().filter(|run| run.begins);
         let (all, same) =
             begun.fold((0, 0), |(all, same), run| (all + 1, same + usize::from(run.stream == stream)));
-        all >= MAX_BEGUN || same >= self.max_begun_per_stream
+        all >= incomplete || same >= incomplete_per_stream
     }
 }
 
@@ -268,7 +331,7 @@ impl Reassembly {
 #[derive(Debug)]
 struct Run {
     stream: StreamId,
-    ssn: Option<Ssn>,
+    order: Order,
     ppid: Ppid,
     first: u64,
     /// One more than the last TSN.
@@ -277,122 +340,101 @@ struct Run {
     ends: bool,
     /// Bytes of the message so far, read or not.
     size: usize,
-    /// Bytes held.
-    bytes: usize,
-    /// The bytes held, those of later fragments in `more`.
-    head: Vec<u8>,
-    more: VecDeque<Vec<u8>>,
+    /// The bytes held.
+    pieces: Pieces,
     is_half_read: bool,
     is_discarded: bool,
+    /// A FORWARD TSN led into it: maybe the peer gave it up.
+    may_stop: bool,
 }
 
 impl Run {
     /// Answers too whether the fragment alone is too large.
-    fn new(tsn: u64, data: &Data<'_>, capacity: usize, max: usize) -> (Self, bool) {
+    fn new(tsn: u64, data: &Data<'_>, capacity: usize, limits: &Limits) -> (Self, Option<Excess>) {
         let mut run = Self {
             stream: data.stream,
-            ssn: ssn_of(data),
+            order: Order::of(data),
             ppid: data.ppid,
             first: tsn,
             next: tsn,
             begins: data.begin,
             ends: false,
             size: 0,
-            bytes: 0,
-            head: Vec::with_capacity(capacity.max(data.payload.len())),
-            more: VecDeque::new(),
+            pieces: Pieces::with_capacity(capacity.max(data.payload.len())),
             is_half_read: false,
             is_discarded: false,
+            may_stop: false,
         };
-        let is_too_large = run.append(data.payload, max);
-        (run, is_too_large)
+        let excess = run.append(data.payload, limits);
+        (run, excess)
     }
 
     /// RFC 9260 §6.9: "The transmitter assigns the same Stream Sequence Number to each of the DATA chunks."
     fn matches(&self, data: &Data<'_>) -> Result<(), Refusal> {
+        let is_unordered = self.order == Order::Unordered;
         require(self.stream == data.stream, "stream changes within a message")?;
-        require(self.ssn.is_none() == data.unordered, "ordering changes within a message")?;
-        require(self.ssn == ssn_of(data), "stream sequence number changes within a message")?;
+        require(is_unordered == data.unordered, "ordering changes within a message")?;
+        require(self.order == Order::of(data), "stream sequence number changes within a message")?;
         require(self.ppid == data.ppid, "payload protocol identifier changes within a message")
     }
 
-    fn append(&mut self, payload: &[u8], max: usize) -> bool {
+    /// Whether this is an ordered message with this SSN or one before it.
+    fn is_within(&self, ssn: Ssn) -> bool {
+        match self.order {
+            Order::Ssn(own) => {
+                let behind = Order::Ssn(ssn).distance(u64::from(own.0));
+                behind.is_some_and(|distance| !self.order.is_behind(distance))
+            }
+            Order::Unordered | Order::Mid(_) => false,
+        }
+    }
+
+    /// Where the message goes on, if it does.
+    fn rest(&self) -> Option<u64> {
+        (!self.ends).then_some(self.next)
+    }
+
+    fn append(&mut self, payload: &[u8], limits: &Limits) -> Option<Excess> {
         self.next += 1;
         self.size += payload.len();
         if self.is_discarded {
-            return false;
+            return None;
         }
-        if self.discard_if_larger(max) {
-            return true;
+        let excess = self.discard_if_over(limits);
+        if excess.is_none() {
+            self.pieces.append(payload);
         }
-        self.bytes += payload.len();
-        self.more.back_mut().unwrap_or(&mut self.head).extend_from_slice(payload);
-        false
+        excess
     }
 
     /// Takes the run behind this one in.
-    fn join(&mut self, after: Self, max: usize) -> bool {
+    fn join(&mut self, after: Self, limits: &Limits) -> Option<Excess> {
         let was_said = self.is_discarded || after.is_discarded;
         self.next = after.next;
         self.ends = after.ends;
         self.size += after.size;
         if was_said {
             self.discard();
-            return false;
+            return None;
         }
-        if self.discard_if_larger(max) {
-            return true;
+        let excess = self.discard_if_over(limits);
+        if excess.is_none() {
+            self.pieces.join(after.pieces);
         }
-        self.bytes += after.bytes;
-        if self.head.is_empty() {
-            self.head = after.head;
-        } else {
-            self.more.push_back(after.head);
-        }
-        // Whichever list is longer stays where it is, so that many joins cost little.
-        if self.more.len() >= after.more.len() {
-            self.more.extend(after.more);
-        } else {
-            let mut joined = after.more;
-            self.more.drain(..).rev().for_each(|piece| joined.push_front(piece));
-            self.more = joined;
-        }
-        false
+        excess
     }
 
-    fn discard_if_larger(&mut self, max: usize) -> bool {
-        let is_larger = self.size > max;
-        if is_larger {
+    fn discard_if_over(&mut self, limits: &Limits) -> Option<Excess> {
+        let excess = limits.excess(self.size, self.next - self.first);
+        if excess.is_some() {
             self.discard();
         }
-        is_larger
+        excess
     }
 
     fn discard(&mut self) {
         self.is_discarded = true;
-        self.bytes = 0;
-        self.head = Vec::new();
-        self.more = VecDeque::new();
-    }
-
-    fn charge(&self) -> usize {
-        let pieces = usize::from(!self.head.is_empty()) + self.more.len();
-        self.bytes + pieces * CHUNK_OVERHEAD
-    }
-
-    fn take_piece(&mut self) -> Bytes {
-        self.is_half_read = true;
-        let next = self.more.pop_front().unwrap_or_default();
-        let piece = std::mem::replace(&mut self.head, next);
-        self.bytes -= piece.len();
-        into_bytes(piece)
-    }
-
-    fn into_bytes(self) -> Bytes {
-        let Self { mut head, more, bytes, .. } = self;
-        head.reserve_exact(bytes - head.len());
-        more.iter().for_each(|piece| head.extend_from_slice(piece));
-        into_bytes(head)
+        self.pieces = Pieces::default();
     }
 }
 
@@ -409,36 +451,5 @@ fn run_before_mut<'a>(
     runs.range_mut(..tsn).next_back().map(|(_, run)| run).filter(|run| run.next == tsn)
 }
 
-/// A message of one fragment.
-fn single(tsn: u64, data: &Data<'_>, is_too_large: bool) -> Complete {
-    let body = if is_too_large { Body::Discarded } else { Body::Whole(Bytes::copy_from_slice(data.payload)) };
-    Complete { first: tsn, stream: data.stream, ssn: ssn_of(data), ppid: data.ppid, body }
-}
-
-/// Gives back what a buffer does not use, if that is much.
-fn into_bytes(mut buffer: Vec<u8>) -> Bytes {
-    if buffer.capacity() - buffer.len() > buffer.len() / 4 {
-        buffer.shrink_to_fit();
-    }
-    buffer.into()
-}
-
-/// RFC 9260 §6.6: the SSN of an unordered chunk "has no significance".
-fn ssn_of(data: &Data<'_>) -> Option<Ssn> {
-    (!data.unordered).then_some(data.ssn)
-}
-
-fn require(holds: bool, violation: &'static str) -> Result<(), Refusal> {
-    if holds { Ok(()) } else { Err(Refusal::Violation(violation)) }
-}
-
 const HEADLESS: &str = "fragment without a beginning";
 const ENDLESS: &str = "message begins before the end of another";
-/// Messages that may have begun out of sequence without being complete, all streams together.
-pub(super) const MAX_BEGUN: usize = 1024;
-/// The same for one stream, at the least: it is a window full of typical messages if that is more, so that a burst of
-/// losses on a fast path does not lose more here.
-pub(super) const MIN_BEGUN_PER_STREAM: usize = 64;
-/// RFC 8831 §6.6: "As long as message interleaving is not supported, the sender SHOULD limit the maximum message size
-/// to 16 KB to avoid monopolization."
-const TYPICAL_MESSAGE: usize = 16 << 10;

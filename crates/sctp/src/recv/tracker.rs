@@ -1,5 +1,6 @@
-//! Which TSNs have arrived (RFC 9260 §6.2, §6.7).
+//! Which TSNs have arrived (RFC 9260 §6.2, §6.7), or will not (RFC 3758 §3.6).
 
+use super::ReceiverConfig;
 use crate::number::{Tsn, Unwrapper, tsn};
 
 /// The cumulative TSN, the ranges received beyond it, and the duplicates to report.
@@ -11,7 +12,11 @@ pub(super) struct Tracker {
     cumulative: u64,
     ranges: Vec<Range>,
     duplicates: Vec<Tsn>,
+    /// How far ahead of the cumulative TSN one is accepted.
     reach: u64,
+    max_distance: u64,
+    max_ranges: usize,
+    max_duplicates: usize,
 }
 
 /// First and last TSN of a run, both included.
@@ -34,14 +39,17 @@ pub(super) enum Verdict {
 
 impl Tracker {
     /// RFC 9260 §3.3.4: before any DATA the Cumulative TSN Ack is the peer's Initial TSN − 1.
-    pub(super) fn new(initial: Tsn, window: usize) -> Self {
+    pub(super) fn new(initial: Tsn, config: &ReceiverConfig) -> Self {
         let first = Unwrapper::new(initial.0).peek(initial.0);
         Self {
             unwrapper: Unwrapper::new(initial.0),
             cumulative: first - 1,
             ranges: Vec::new(),
             duplicates: Vec::new(),
-            reach: reach(window),
+            reach: reach(config.window, config.max_tsn_distance),
+            max_distance: u64::from(config.max_tsn_distance),
+            max_ranges: config.max_gap_ranges,
+            max_duplicates: config.max_duplicates,
         }
     }
 
@@ -64,7 +72,7 @@ impl Tracker {
         if self.range_before(next).is_some_and(|before| number <= before.last) {
             return Verdict::Duplicate;
         }
-        if self.ranges.len() >= MAX_RANGES && !self.touches(next, number) {
+        if self.ranges.len() >= self.max_ranges && !self.touches(next, number) {
             return Verdict::TooManyGaps;
         }
         Verdict::New
@@ -81,11 +89,39 @@ impl Tracker {
         self.unwrapper.note(number);
     }
 
-    /// RFC 9260 §3.3.4: one entry for every extra copy since the last SACK; at most 32 are kept.
-    pub(super) fn note_duplicate(&mut self, number: u64) {
-        if self.duplicates.len() < MAX_DUPLICATES {
+    /// What a FORWARD TSN to here would do. It may lead as far as any DATA could lie if the window were large: what the
+    /// peer gives up need never have arrived.
+    pub(super) fn check_forward(&self, number: u64) -> Verdict {
+        match number.checked_sub(self.cumulative) {
+            None | Some(0) => Verdict::Duplicate,
+            Some(distance) if distance > self.max_distance => Verdict::OutsideWindow,
+            Some(_) => Verdict::New,
+        }
+    }
+
+    /// Counts all up to a TSN that `check_forward` called new as received.
+    ///
+    /// RFC 3758 §3.6: "the data receiver MUST first update its cumulative TSN point to the value carried in the FORWARD
+    /// TSN chunk, and then MUST further advance its cumulative TSN point locally if possible".
+    pub(super) fn forward(&mut self, number: u64) {
+        debug_assert_eq!(self.check_forward(number), Verdict::New);
+        let first_kept = self.ranges.partition_point(|range| range.last <= number);
+        self.ranges.drain(..first_kept);
+        self.cumulative = number;
+        if let Some(first) = self.ranges.first_mut().filter(|first| first.first <= number + 1) {
+            self.cumulative = first.last;
+            self.ranges.remove(0);
+        }
+        self.unwrapper.note(self.cumulative);
+    }
+
+    /// RFC 9260 §3.3.4: one entry for every extra copy since the last SACK. False: there are too many already.
+    pub(super) fn note_duplicate(&mut self, number: u64) -> bool {
+        let has_room = self.duplicates.len() < self.max_duplicates;
+        if has_room {
             self.duplicates.push(tsn(number));
         }
+        has_room
     }
 
     pub(super) fn duplicates(&self) -> &[Tsn] {
@@ -162,19 +198,13 @@ impl Tracker {
 
 /// How far ahead of the cumulative TSN one is accepted: what a SACK can report (RFC 9260 §3.3.4: 16-bit offsets), or
 /// what fills the window four times over with 500-byte packets, whichever is less.
-fn reach(window: usize) -> u64 {
+fn reach(window: usize, max_distance: u16) -> u64 {
     let by_window = window.saturating_mul(4) / 500;
-    u64::try_from(by_window).map_or(MAX_REACH, |reach| reach.clamp(MIN_REACH, MAX_REACH))
+    u64::try_from(by_window).unwrap_or(u64::MAX).max(MIN_REACH).min(max_distance.into())
 }
 
-/// RFC 9260 §3.3.4: Gap Ack Blocks are 16-bit offsets.
-const MAX_REACH: u64 = 65_535;
 /// Tiny windows still take a burst of small chunks.
 const MIN_REACH: u64 = 64;
-/// Ranges beyond the cumulative TSN; a chunk that would open one more is not accepted.
-pub(super) const MAX_RANGES: usize = 1024;
-/// Duplicates remembered between two SACKs.
-pub(super) const MAX_DUPLICATES: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -182,10 +212,14 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    const WINDOW: usize = 4 << 20;
+    const MAX_RANGES: usize = 1024;
 
     fn tracker(initial: u32) -> Tracker {
-        Tracker::new(Tsn(initial), WINDOW)
+        Tracker::new(Tsn(initial), &ReceiverConfig::default())
+    }
+
+    fn blocks_of(tracker: &Tracker) -> (Tsn, Vec<(u64, u64)>) {
+        (tsn(tracker.cumulative()), blocks(tracker))
     }
 
     /// Offers TSN `initial + offset`.
@@ -194,7 +228,7 @@ mod tests {
         let verdict = tracker.check(number);
         match verdict {
             Verdict::New => tracker.insert(number),
-            Verdict::Duplicate => tracker.note_duplicate(number),
+            Verdict::Duplicate => drop(tracker.note_duplicate(number)),
             Verdict::OutsideWindow | Verdict::TooManyGaps => {}
         }
         verdict
@@ -265,13 +299,13 @@ mod tests {
         for _ in 0..100 {
             offer(&mut tracker, 1);
         }
-        assert_eq!(tracker.duplicates(), [Tsn(1); MAX_DUPLICATES]);
+        assert_eq!(tracker.duplicates(), [Tsn(1); 32]);
     }
 
     /// RFC 9260 §3.3.4: offsets have 16 bits; nothing is accepted that could not be reported.
     #[test]
     fn window_ends_where_offsets_end() {
-        let mut tracker = Tracker::new(Tsn(1), 1 << 30);
+        let mut tracker = Tracker::new(Tsn(1), &ReceiverConfig { window: 1 << 30, ..Default::default() });
         assert_eq!(offer(&mut tracker, 65_536), Verdict::OutsideWindow);
         assert_eq!(offer(&mut tracker, 65_535), Verdict::New);
         assert_eq!(blocks(&tracker), [(65_535, 65_535)]);
@@ -282,10 +316,12 @@ mod tests {
 
     #[test]
     fn window_follows_the_receive_window() {
-        assert_eq!(reach(4 << 20), 33_554);
-        assert_eq!(reach(1 << 30), 65_535);
-        assert_eq!(reach(1500), 64);
-        assert_eq!(reach(usize::MAX), 65_535);
+        assert_eq!(reach(4 << 20, 65_535), 33_554);
+        assert_eq!(reach(1 << 30, 65_535), 65_535);
+        assert_eq!(reach(1500, 65_535), 64);
+        assert_eq!(reach(usize::MAX, 65_535), 65_535);
+        assert_eq!(reach(4 << 20, 1000), 1000);
+        assert_eq!(reach(1500, 10), 10);
     }
 
     #[test]
@@ -318,18 +354,82 @@ mod tests {
         assert_eq!(blocks(&tracker), [(2, 2)]);
     }
 
+    fn forward(tracker: &mut Tracker, number: u32) -> Verdict {
+        let number = tracker.unwrap(Tsn(number));
+        let verdict = tracker.check_forward(number);
+        if verdict == Verdict::New {
+            tracker.forward(number);
+        }
+        verdict
+    }
+
+    /// RFC 3758 §3.6, the example: 102, 104, 105 and 107 received, then FORWARD TSN 103.
+    #[test]
+    fn forward_example_of_the_rfc() {
+        let mut tracker = tracker(102);
+        for number in [102, 104, 105, 107] {
+            offer(&mut tracker, number);
+        }
+        assert_eq!(forward(&mut tracker, 103), Verdict::New);
+        assert_eq!(blocks_of(&tracker), (Tsn(105), vec![(2, 2)]));
+        assert_eq!(offer(&mut tracker, 103), Verdict::Duplicate);
+    }
+
+    #[test]
+    fn forward_into_between_and_beyond_ranges() {
+        let cases = [
+            (2, (Tsn(2), vec![(2, 4), (6, 7)])),
+            (3, (Tsn(6), vec![(2, 3)])),
+            (4, (Tsn(6), vec![(2, 3)])),
+            (6, (Tsn(6), vec![(2, 3)])),
+            (7, (Tsn(9), vec![])),
+            (9, (Tsn(9), vec![])),
+            (50, (Tsn(50), vec![])),
+        ];
+        for (point, expected) in cases {
+            let mut tracker = tracker(1);
+            for number in [4, 5, 6, 8, 9] {
+                offer(&mut tracker, number);
+            }
+            assert_eq!(forward(&mut tracker, point), Verdict::New, "{point}");
+            assert_eq!(blocks_of(&tracker), expected, "{point}");
+        }
+    }
+
+    #[test]
+    fn forward_behind_and_too_far() {
+        let mut tracker = tracker(u32::MAX);
+        offer(&mut tracker, u32::MAX);
+        for number in [u32::MAX, u32::MAX - 1, 1 << 31] {
+            assert_eq!(forward(&mut tracker, number), Verdict::Duplicate, "{number}");
+        }
+        for number in [65_535, 1 << 30, (1 << 31) - 1] {
+            assert_eq!(forward(&mut tracker, number), Verdict::OutsideWindow, "{number}");
+        }
+        assert_eq!(blocks_of(&tracker), (Tsn(u32::MAX), vec![]));
+        assert_eq!(forward(&mut tracker, 65_534), Verdict::New);
+        assert_eq!(blocks_of(&tracker), (Tsn(65_534), vec![]));
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_set(
             initial in prop_oneof![any::<u32>(), u32::MAX - 50..=u32::MAX, 0..=3_u32],
-            offsets in prop::collection::vec(0..120_u32, 1..300),
+            steps in prop::collection::vec((0..120_u32, 0..12_u8), 1..300),
         ) {
             let mut tracker = tracker(initial);
             let mut naive = BTreeSet::new();
-            for offset in offsets {
-                let fresh = naive.insert(offset);
-                let verdict = offer(&mut tracker, initial.wrapping_add(offset));
-                prop_assert_eq!(verdict, if fresh { Verdict::New } else { Verdict::Duplicate });
+            for (offset, kind) in steps {
+                if kind == 0 {
+                    let is_behind = (0..=offset).all(|number| naive.contains(&number));
+                    let verdict = forward(&mut tracker, initial.wrapping_add(offset));
+                    prop_assert_eq!(verdict, if is_behind { Verdict::Duplicate } else { Verdict::New });
+                    naive.extend(0..=offset);
+                } else {
+                    let fresh = naive.insert(offset);
+                    let verdict = offer(&mut tracker, initial.wrapping_add(offset));
+                    prop_assert_eq!(verdict, if fresh { Verdict::New } else { Verdict::Duplicate });
+                }
                 let cumulative = (0..).find(|next| !naive.contains(next)).unwrap();
                 prop_assert_eq!(tsn(tracker.cumulative()), Tsn(initial.wrapping_add(cumulative).wrapping_sub(1)));
                 let mut listed = BTreeSet::from_iter(0..cumulative);

@@ -57,7 +57,7 @@ pub(crate) use data::Data;
 pub(crate) use error::ParseError;
 pub(crate) use forward_tsn::ForwardTsn;
 pub(crate) use heartbeat::Heartbeat;
-pub(crate) use i_data::IData;
+pub(crate) use i_data::{Fragment, IData};
 pub(crate) use i_forward_tsn::IForwardTsn;
 pub(crate) use init::Init;
 pub(crate) use list::List;

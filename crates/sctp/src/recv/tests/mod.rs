@@ -9,10 +9,13 @@ mod sacks;
 
 use super::*;
 use crate::number::Ssn;
-use crate::wire::{self, Checksum, Chunk, Header};
+use crate::wire::{self, Checksum, Chunk, Data, Header, PacketWriter};
 use bytes::BytesMut;
 
 const WINDOW: usize = 4 << 20;
+
+/// What `recv_part` of the rig says instead of the rest of a message.
+const ABANDONED: &str = "(abandoned)";
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -83,14 +86,14 @@ impl Rig {
     }
 
     fn with(change: impl FnOnce(&mut ReceiverConfig)) -> Self {
-        let mut config = ReceiverConfig { window: WINDOW, max_message_size: 256 << 10, sack_delay: ms(200) };
+        let mut config = ReceiverConfig::default();
         change(&mut config);
         Self::starting_at(config, 1)
     }
 
     fn starting_at(config: ReceiverConfig, initial: u32) -> Self {
         let mut receiver = Receiver::new(config);
-        receiver.start(Tsn(initial), 10);
+        receiver.start(Tsn(initial), 10, false);
         Self { receiver, now: Instant::now() }
     }
 
@@ -113,7 +116,7 @@ impl Rig {
     /// Invariants that hold after every step.
     fn check(&self) {
         let receiver = &self.receiver;
-        assert_eq!(receiver.charge(), receiver.reassembly.recount() + receiver.inboxes.recount());
+        assert_eq!(receiver.charge(), receiver.assembler.recount() + receiver.inboxes.recount());
         assert!(receiver.window() <= receiver.config.window);
     }
 
@@ -163,6 +166,10 @@ impl Rig {
     fn recv_part(&mut self, stream: u16) -> Option<(String, bool)> {
         let part = self.receiver.recv_part(StreamId(stream))?;
         self.check();
+        if part.abandoned {
+            assert!(part.last && part.data.is_empty());
+            return Some((ABANDONED.into(), true));
+        }
         Some((String::from_utf8(part.data.to_vec()).unwrap(), part.last))
     }
 

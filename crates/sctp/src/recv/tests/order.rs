@@ -203,7 +203,7 @@ fn parts_wait_for_their_turn() {
     assert_eq!(rig.recv_part(0), Some(("bc".into(), false)));
 }
 
-/// The rest of a message that turned out too large never comes; the stream goes on.
+/// The rest of a message that turned out too large never comes; the reader hears of it, and the stream goes on.
 #[test]
 fn half_read_message_over_the_limit() {
     let mut rig = Rig::with(|config| config.max_message_size = 5);
@@ -212,7 +212,10 @@ fn half_read_message_over_the_limit() {
     assert_eq!(rig.take(&piece(2, "", "bbb")), DataOutcome::TooLarge(StreamId(0)));
     rig.accept(&piece(3, "E", "c"));
     rig.accept(&piece(4, "BE", "next").ssn(1));
+    assert_eq!(rig.recv(0), None, "or the reader would take it for the rest");
+    assert_eq!(rig.recv_part(0), Some((ABANDONED.into(), true)));
     assert_eq!(rig.recv(0).as_deref(), Some("next"));
+    assert_eq!(rig.receiver.charge(), 0);
 }
 
 #[test]
@@ -235,7 +238,7 @@ fn restart_keeps_what_can_be_read() {
     rig.accept(&piece(1, "BE", "kept"));
     rig.accept(&piece(2, "B", "lost").ssn(1));
     rig.accept(&piece(6, "BE", "lost").ssn(2));
-    rig.receiver.start(Tsn(7000), 10);
+    rig.receiver.start(Tsn(7000), 10, false);
     rig.check();
     assert_eq!((rig.receiver.cumulative_tsn(), rig.receiver.tracker.has_gaps()), (Tsn(6999), false));
     rig.accept(&piece(7000, "BE", "new"));

@@ -121,7 +121,7 @@ fn restart_forgets_a_deferred_reset() {
     let mut rig = Rig::new();
     assert_eq!(request(&mut rig, 5, &[0]), ResetOutcome::InProgress);
     rig.accept(&piece(6, "BE", "x"));
-    rig.receiver.start(Tsn(100), 10);
+    rig.receiver.start(Tsn(100), 10, false);
     assert!(!rig.receiver.is_resetting());
     assert_eq!((rig.events(), rig.receiver.charge()), (vec![], 0));
 }

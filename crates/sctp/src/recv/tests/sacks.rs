@@ -1,5 +1,6 @@
 //! What SACKs say and when (RFC 9260 §6.2, §6.7).
 
+use super::super::acks::Extent;
 use super::*;
 
 fn told(cumulative: u32, a_rwnd: u32, gaps: &[(u16, u16)], duplicates: &[u32]) -> Told {

@@ -1,0 +1,108 @@
+//! The one of two ways in which an association's messages are put together.
+
+use super::Part;
+use super::inbox::{DeferredReset, Inboxes};
+use super::interleaved::Interleaved;
+use super::message::{GivenUp, Limits};
+use super::reassembly::Reassembly;
+use crate::number::{Ppid, StreamId};
+
+/// RFC 8260 §2.2.1: "I-DATA chunks MUST be used for all user messages", or "DATA chunks MUST be used for all user
+/// messages".
+#[derive(Debug)]
+pub(super) enum Assembler {
+    Sequential(Reassembly),
+    Interleaved(Interleaved),
+}
+
+impl Assembler {
+    pub(super) fn new(limits: Limits, interleaving: bool) -> Self {
+        if interleaving {
+            Self::Interleaved(Interleaved::new(limits))
+        } else {
+            Self::Sequential(Reassembly::new(limits))
+        }
+    }
+
+    /// Bytes held and their overhead.
+    pub(super) fn charge(&self) -> usize {
+        match self {
+            Self::Sequential(reassembly) => reassembly.charge(),
+            Self::Interleaved(interleaved) => interleaved.charge(),
+        }
+    }
+
+    /// Gives up everything; answers with what was half read.
+    pub(super) fn clear(&mut self) -> Vec<GivenUp> {
+        match self {
+            Self::Sequential(reassembly) => {
+                reassembly.clear().filter(|given_up| given_up.is_half_read).into_iter().collect()
+            }
+            Self::Interleaved(interleaved) => interleaved.clear(),
+        }
+    }
+
+    /// The peer gave up everything up to `point`; the cumulative TSN is now `cumulative`. Answers with the messages that
+    /// are gone by that. Those of I-DATA are told by their identifiers instead.
+    pub(super) fn forward(&mut self, point: u64, cumulative: u64) -> Vec<GivenUp> {
+        match self {
+            Self::Sequential(reassembly) => reassembly.forward(point, cumulative),
+            Self::Interleaved(_) => Vec::new(),
+        }
+    }
+
+    /// A reset of streams was requested. DATA keeps fragments by their TSNs, and need not move any.
+    pub(super) fn defer(&mut self, reset: &DeferredReset) {
+        match self {
+            Self::Sequential(_) => {}
+            Self::Interleaved(interleaved) => interleaved.defer(|stream, tsn| reset.precedes(stream, tsn)),
+        }
+    }
+
+    /// A reset of streams is performed. Answers with what was half read of messages that are gone by that.
+    pub(super) fn reset(&mut self, reset: &DeferredReset) -> Vec<GivenUp> {
+        match self {
+            Self::Sequential(_) => Vec::new(),
+            Self::Interleaved(interleaved) => interleaved.reset(|stream| reset.covers(stream)),
+        }
+    }
+
+    /// Whether a message of this stream was read up to what has arrived of it.
+    pub(super) fn is_half_read(&self, stream: StreamId) -> bool {
+        match self {
+            Self::Sequential(reassembly) => reassembly.is_half_read(stream),
+            Self::Interleaved(interleaved) => interleaved.is_half_read(stream),
+        }
+    }
+
+    /// Of the message that `take_part` would read: the half-read one, or the next one of the stream if it is arriving.
+    /// None: there is no part to read.
+    pub(super) fn readable_ppid(&self, stream: StreamId, inboxes: &Inboxes) -> Option<Ppid> {
+        match self {
+            Self::Sequential(reassembly) => {
+                let (of, order, _) = reassembly.readable_part()?;
+                let is_next = of == stream && inboxes.is_next(stream, order);
+                if is_next { reassembly.readable_ppid() } else { None }
+            }
+            Self::Interleaved(interleaved) => interleaved.readable_ppid(stream, inboxes.next(stream)),
+        }
+    }
+
+    /// The next piece of a message that is arriving.
+    pub(super) fn take_part(&mut self, stream: StreamId, inboxes: &Inboxes) -> Option<Part> {
+        self.readable_ppid(stream, inboxes)?;
+        match self {
+            Self::Sequential(reassembly) => reassembly.take_part(),
+            Self::Interleaved(interleaved) => interleaved.take_part(stream, inboxes.next(stream)),
+        }
+    }
+
+    /// What `charge` must be.
+    #[cfg(test)]
+    pub(super) fn recount(&self) -> usize {
+        match self {
+            Self::Sequential(reassembly) => reassembly.recount(),
+            Self::Interleaved(interleaved) => interleaved.recount(),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What the application takes out.
+
+use super::assembler::Assembler;
+use super::{Message, Part, Receiver};
+use crate::number::{Ppid, StreamId};
+
+impl Receiver {
+    /// The next whole message. None while a message is half read by [`recv_part`](Self::recv_part).
+    pub(crate) fn recv(&mut self, stream: StreamId) -> Option<Message> {
+        if self.assembler.is_half_read(stream) {
+            return None;
+        }
+        let message = self.inboxes.take_message(stream)?;
+        self.update_window();
+        Some(message)
+    }
+
+    /// The next piece of the next message, also of one that is still arriving if nothing before it is missing.
+    pub(crate) fn recv_part(&mut self, stream: StreamId) -> Option<Part> {
+        self.inboxes.set_reads_parts(stream);
+        let mut part = None;
+        if !self.assembler.is_half_read(stream) {
+            part = self.inboxes.take_last_part(stream);
+        }
+        let part = part.or_else(|| self.assembler.take_part(stream, &self.inboxes));
+        self.update_window();
+        part
+    }
+
+    /// Whether `recv` (or `recv_part`, if that was called last) has something.
+    pub(crate) fn is_readable(&self, stream: StreamId) -> bool {
+        self.inboxes.is_readable(stream) || (self.inboxes.reads_parts(stream) && self.part_of(stream))
+    }
+
+    /// Of the message that `recv` or `recv_part` gives next, as soon as `is_readable` says there is something.
+    pub(crate) fn next_ppid(&self, stream: StreamId) -> Option<Ppid> {
+        let part = || self.assembler.readable_ppid(stream, &self.inboxes);
+        if self.assembler.is_half_read(stream) {
+            return part();
+        }
+        self.inboxes.next_ppid(stream).or_else(part)
+    }
+
+    /// Part of a message on this stream has become readable.
+    pub(super) fn announce_part(&mut self, stream: StreamId) {
+        let is_new = self.inboxes.reads_parts(stream) && !self.inboxes.is_readable(stream);
+        if is_new && self.part_of(stream) {
+            self.inboxes.announce(stream);
+        }
+    }
+
+    /// Whether the application could free something.
+    pub(super) fn has_readable(&self) -> bool {
+        self.inboxes.has_messages()
+            || match &self.assembler {
+                Assembler::Sequential(reassembly) => {
+                    let part = reassembly.readable_part();
+                    part.is_some_and(|(stream, ..)| self.inboxes.reads_parts(stream))
+                }
+                Assembler::Interleaved(_) => self.inboxes.part_readers().any(|stream| self.part_of(stream)),
+            }
+    }
+
+    /// Whether a part of the next message of this stream can be read while that is arriving.
+    fn part_of(&self, stream: StreamId) -> bool {
+        self.assembler.readable_ppid(stream, &self.inboxes).is_some()
+    }
+}
