@@ -1,5 +1,6 @@
 //! The sending half: message queues, fragmentation, what is in flight.
 
+mod chunk;
 mod outstanding;
 mod queue;
 mod scheduler;

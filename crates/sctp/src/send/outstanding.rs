@@ -3,74 +3,16 @@
 //! A SACK is checked whole ([`Outstanding::check`]) before anything changes, and then processed as the difference to the
 //! one before it: O(newly acknowledged + blocks), whatever is outstanding.
 
+mod order;
+
+use super::chunk::{Chunk, charge};
 use super::tsn_set::TsnSet;
-use crate::number::{Ppid, Ssn, StreamId, Tsn, Unwrapper, tsn};
-use crate::wire::{Data, GapBlock};
-use bytes::Bytes;
+use crate::number::{Ppid, Tsn, Unwrapper};
+use crate::wire::GapBlock;
+use order::SendOrder;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
-
-/// A fragment with all that stands in its DATA chunk but the TSN.
-#[derive(Clone, Debug)]
-pub(super) struct Chunk {
-    pub(super) data: Bytes,
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "partial reliability decides by it; until then all is reliable")
-    )]
-    pub(super) limit: Limit,
-    pub(super) ppid: Ppid,
-    /// Where the queue keeps the stream.
-    pub(super) slot: u32,
-    pub(super) stream: StreamId,
-    pub(super) ssn: Ssn,
-    pub(super) begin: bool,
-    pub(super) end: bool,
-    pub(super) unordered: bool,
-}
-
-impl Chunk {
-    /// Bytes in a packet: header, payload, padding.
-    pub(super) fn size(&self) -> usize {
-        chunk_size(self.data.len())
-    }
-
-    pub(super) fn wire(&self, tsn: Tsn, immediate: bool) -> Data<'_> {
-        Data {
-            tsn,
-            stream: self.stream,
-            ssn: self.ssn,
-            ppid: self.ppid,
-            begin: self.begin,
-            end: self.end,
-            unordered: self.unordered,
-            immediate,
-            payload: &self.data,
-        }
-    }
-}
-
-/// Bytes of a DATA chunk with so much payload: header, payload, padding.
-pub(super) fn chunk_size(payload: usize) -> usize {
-    Data::HEADER_LEN + payload.next_multiple_of(4)
-}
-
-/// What data of this length counts for in the memory limit: little data costs more than its payload.
-pub(super) fn charge(payload: usize) -> usize {
-    payload.max(OVERHEAD)
-}
-
-/// When a message may be given up (RFC 7496, RFC 3758 §4.1): recorded with every fragment, for partial reliability.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Limit {
-    /// Never.
-    None,
-    /// After so many retransmissions of a fragment.
-    Retransmits(u16),
-    /// At this moment.
-    Deadline(Instant),
-}
 
 /// The chunks in flight, reported by gap blocks, or lost; in TSN order without holes.
 #[derive(Debug)]
@@ -119,16 +61,6 @@ enum TxState {
     Acked,
     /// To be sent again.
     Lost,
-}
-
-/// First and last chunk in flight, in the order of transmission.
-#[derive(Clone, Copy, Debug, Default)]
-struct SendOrder {
-    ends: Option<(u64, u64)>,
-    /// Whether TSNs of chunks that were not fast retransmitted may fall along the list: a peer reneged.
-    mixed: bool,
-    /// The highest TSN that was in the list since it was empty.
-    highest: u64,
 }
 
 /// Why a SACK was not taken.
@@ -488,63 +420,6 @@ impl Outstanding {
         self.unlink(number);
     }
 
-    fn link_last(&mut self, number: u64) {
-        let low = tsn(number).0;
-        let previous = match &mut self.order.ends {
-            None => {
-                self.order.ends = Some((number, number));
-                low
-            }
-            Some((_, last)) => {
-                let previous = std::mem::replace(last, number);
-                let index = self.index(previous);
-                self.txs[index].next = low;
-                tsn(previous).0
-            }
-        };
-        let index = self.index(number);
-        let tx = &mut self.txs[index];
-        tx.previous = previous;
-        tx.next = low;
-        self.order.mixed |= number < self.order.highest && !tx.fast_retransmitted;
-        self.order.highest = self.order.highest.max(number);
-    }
-
-    fn unlink(&mut self, number: u64) {
-        let (previous, next) = (self.preceding(number), self.following(number));
-        if let Some(previous) = previous {
-            let index = self.index(previous);
-            self.txs[index].next = tsn(next.unwrap_or(previous)).0;
-        }
-        if let Some(next) = next {
-            let index = self.index(next);
-            self.txs[index].previous = tsn(previous.unwrap_or(next)).0;
-        }
-        self.order.ends = self.order.ends.and_then(|(first, last)| {
-            let first = if first == number { next? } else { first };
-            let last = if last == number { previous? } else { last };
-            Some((first, last))
-        });
-        if self.order.ends.is_none() {
-            self.order = SendOrder::default();
-        }
-    }
-
-    /// The chunk transmitted after this one.
-    fn following(&self, number: u64) -> Option<u64> {
-        self.neighbour(number, self.txs[self.index(number)].next)
-    }
-
-    /// The chunk transmitted before this one.
-    fn preceding(&self, number: u64) -> Option<u64> {
-        self.neighbour(number, self.txs[self.index(number)].previous)
-    }
-
-    fn neighbour(&self, number: u64, low: u32) -> Option<u64> {
-        let distance = low.wrapping_sub(tsn(self.base).0);
-        (low != tsn(number).0).then(|| self.base + u64::from(distance))
-    }
-
     fn tx(&self, number: u64) -> Option<&Tx> {
         (self.base..self.next_tsn()).contains(&number).then(|| &self.txs[self.index(number)])
     }
@@ -577,9 +452,6 @@ fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl
         }
     }
 }
-
-/// About what a queued piece or an outstanding chunk takes beside its payload.
-const OVERHEAD: usize = 128;
 
 /// RFC 9260 §7.2.4: "for a total of three missing reports".
 const MISSES: u8 = 3;

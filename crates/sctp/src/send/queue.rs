@@ -1,6 +1,6 @@
 //! Messages that are not, or not wholly, on the wire yet (RFC 9260 §6.5, §6.9).
 
-use super::outstanding::{Chunk, Limit, charge};
+use super::chunk::{Chunk, Limit, charge};
 use super::scheduler::RoundRobin;
 use super::{Reliability, SendError, SenderEvent};
 use crate::number::{Ppid, Ssn, StreamId};

@@ -3,7 +3,8 @@
 mod acknowledge;
 mod transmit;
 
-use super::outstanding::{Outstanding, charge};
+use super::chunk::charge;
+use super::outstanding::Outstanding;
 use super::queue::{Part, Queue};
 use super::{Reliability, SendError};
 use crate::congestion::{CongestionConfig, Controller, NewReno};

@@ -1,6 +1,7 @@
 //! What acknowledgements and their absence change (RFC 9260 §6.2.1, §6.3.3, §7.2).
 
-use super::super::outstanding::{Applied, SackError, charge};
+use super::super::chunk::charge;
+use super::super::outstanding::{Applied, SackError};
 use super::{Acked, Phase, SackOutcome, Sender, SenderEvent, T3Expired, bytes};
 use crate::congestion::Ack;
 use crate::number::Tsn;

@@ -1,6 +1,6 @@
 //! What may leave, how much of it goes into a packet, and the timers that watch it (RFC 9260 §6.1).
 
-use super::super::outstanding::chunk_size;
+use super::super::chunk::chunk_size;
 use super::super::queue::Next;
 use super::{Phase, Sender};
 use crate::number::tsn;

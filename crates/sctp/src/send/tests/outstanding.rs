@@ -1,4 +1,7 @@
+use super::super::chunk::{Limit, chunk_size};
 use super::*;
+use crate::number::{Ssn, StreamId, tsn};
+use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
