@@ -8,6 +8,7 @@ use super::handshake::{LocalInit, nonzero};
 use super::state::{Phase, Tcb};
 use super::{Association, CloseReason, Event, Inbound, TimeoutKind};
 use crate::number::Tsn;
+use crate::send::Terms;
 use crate::wire::Header;
 use std::time::Instant;
 
@@ -102,13 +103,7 @@ impl Association {
         self.control.clear();
         let phase = if shuts_down { Phase::ShutdownPending { tcb } } else { Phase::Established { tcb } };
         self.change(phase, "restart of the peer");
-        self.sender.restart(
-            now,
-            tcb.local_tsn,
-            tcb.peer_window,
-            tcb.outgoing_streams,
-            self.config.max_packet_size,
-        );
+        self.sender.restart(now, &self.terms(&tcb));
         self.sender.set_draining(shuts_down);
         self.start_receiving(now, &tcb);
         self.events.push_back(Event::Restarted);
@@ -181,15 +176,20 @@ impl Association {
         // What the handshake still had to say is void, answers to the peer are not.
         self.control.forget_handshake();
         self.change(Phase::Established { tcb }, why);
-        self.sender.start(
-            now,
-            tcb.local_tsn,
-            tcb.peer_window,
-            tcb.outgoing_streams,
-            self.config.max_packet_size,
-        );
+        self.sender.start(now, &self.terms(&tcb));
         self.start_receiving(now, &tcb);
         self.events.push_back(Event::Established);
+    }
+
+    fn terms(&self, tcb: &Tcb) -> Terms {
+        Terms {
+            initial_tsn: tcb.local_tsn,
+            peer_rwnd: tcb.peer_window,
+            streams: tcb.outgoing_streams,
+            max_packet: self.config.max_packet_size,
+            partial_reliability: false,
+            interleaving: false,
+        }
     }
 
     fn start_receiving(&mut self, now: Instant, tcb: &Tcb) {

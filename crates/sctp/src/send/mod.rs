@@ -7,7 +7,7 @@ mod scheduler;
 mod sender;
 mod tsn_set;
 
-pub(crate) use sender::{Acked, SackOutcome, Sender, SenderConfig, SenderEvent};
+pub(crate) use sender::{Acked, SackOutcome, Sender, SenderConfig, SenderEvent, Terms};
 
 use crate::StreamId;
 use std::time::Duration;

@@ -3,20 +3,24 @@
 //! A SACK is checked whole ([`Outstanding::check`]) before anything changes, and then processed as the difference to the
 //! one before it: O(newly acknowledged + blocks), whatever is outstanding.
 
+mod abandon;
 mod order;
 
-use super::chunk::{Chunk, charge};
+use super::chunk::{Chunk, Format, charge};
 use super::tsn_set::TsnSet;
 use crate::number::{Ppid, Tsn, Unwrapper};
 use crate::wire::GapBlock;
+use abandon::Abandonment;
+pub(super) use abandon::{GivenUp, Skipped};
 use order::SendOrder;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// The chunks in flight, reported by gap blocks, or lost; in TSN order without holes.
+/// The chunks in flight, reported by gap blocks, lost, or given up; in TSN order without holes.
 #[derive(Debug)]
 pub(super) struct Outstanding {
+    format: Format,
     /// The TSN of `txs[0]`: the cumulative TSN ack point + 1.
     base: u64,
     txs: VecDeque<Tx>,
@@ -29,11 +33,12 @@ pub(super) struct Outstanding {
     lost: TsnSet,
     in_flight: usize,
     in_flight_payload: usize,
-    /// Of all chunks, reported or not.
+    /// Of all chunks that were not given up, reported or not.
     payload: usize,
     charged: usize,
     /// The chunk whose round trip is being measured.
     timed: Option<u64>,
+    abandonment: Abandonment,
     unwrapper: Unwrapper,
 }
 
@@ -46,6 +51,8 @@ struct Tx {
     /// Neighbours in the order of transmission while in flight, as the low half of their TSN; its own at either end.
     previous: u32,
     next: u32,
+    /// How many TSNs after this one the fragment after it has; 0: it was not sent yet, or there is none.
+    later: u16,
     transmissions: u16,
     state: TxState,
     /// Miss indications (RFC 9260 §7.2.4).
@@ -61,6 +68,9 @@ enum TxState {
     Acked,
     /// To be sent again.
     Lost,
+    /// Given up with its message. RFC 3758 §3.5 A2: "the sender MUST treat the data chunk as being finally acked and no
+    /// longer outstanding." A gap block that reports it, or does so no more, changes nothing.
+    Abandoned,
 }
 
 /// Why a SACK was not taken.
@@ -91,9 +101,10 @@ pub(super) struct Applied {
 }
 
 impl Outstanding {
-    pub(super) fn new(initial: Tsn) -> Self {
+    pub(super) fn new(initial: Tsn, format: Format) -> Self {
         let unwrapper = Unwrapper::new(initial.0.wrapping_sub(1));
         Self {
+            format,
             base: unwrapper.peek(initial.0),
             txs: VecDeque::new(),
             gaps: Vec::new(),
@@ -105,27 +116,18 @@ impl Outstanding {
             payload: 0,
             charged: 0,
             timed: None,
+            abandonment: Abandonment::default(),
             unwrapper,
         }
     }
 
     /// Takes a chunk that is being sent for the first time; gives its TSN.
     pub(super) fn push(&mut self, now: Instant, chunk: Chunk) -> u64 {
-        let number = self.next_tsn();
-        self.in_flight += chunk.size();
+        self.in_flight += self.format.chunk_size(chunk.data.len());
         self.in_flight_payload += chunk.data.len();
         self.payload += chunk.data.len();
         self.charged += charge(chunk.data.len());
-        self.txs.push_back(Tx {
-            chunk,
-            sent: now,
-            previous: 0,
-            next: 0,
-            transmissions: 1,
-            state: TxState::InFlight,
-            misses: 0,
-            fast_retransmitted: false,
-        });
+        let number = self.append(now, chunk, TxState::InFlight);
         self.link_last(number);
         // RFC 9260 §6.3.1 C4: "new RTT measurements SHOULD be made no more than once per round trip".
         self.timed.get_or_insert(number);
@@ -188,8 +190,8 @@ impl Outstanding {
         // miss indications are incremented for all TSNs reported missing in the SACK chunk."
         let reported_end = new.last().map_or(self.base, |last| last.end);
         let end = if in_recovery && applied.advanced { reported_end } else { applied.newly_acked_end };
-        each_in_difference(&old, &new, |number| self.renege(number, end, &mut applied));
-        self.count_misses(end, &mut applied);
+        each_in_difference(&old, &new, |number| self.renege(now, number, end, &mut applied));
+        self.count_misses(now, end, &mut applied);
         self.gaps = new;
         self.checked = old;
         applied
@@ -209,9 +211,9 @@ impl Outstanding {
 
     /// T3-rtx expired: everything in flight is lost (RFC 9260 §6.3.3). It may be fast retransmitted again, and so may what
     /// was lost before.
-    pub(super) fn mark_all_lost(&mut self) {
+    pub(super) fn mark_all_lost(&mut self, now: Instant) {
         while let Some((first, _)) = self.order.ends {
-            self.lose(first);
+            self.lose(now, first);
         }
         for tx in self.txs.iter_mut().filter(|tx| tx.state == TxState::Lost) {
             tx.fast_retransmitted = false;
@@ -219,10 +221,12 @@ impl Outstanding {
         self.timed = None;
     }
 
-    /// Marks one chunk lost if it is in flight: a probe of a closed window that was answered but not taken.
-    pub(super) fn mark_lost(&mut self, number: u64) {
-        if self.tx(number).is_some_and(|tx| tx.state == TxState::InFlight) {
-            self.lose(number);
+    /// Marks the first chunk that the peer needs lost if it is in flight: a probe of a closed window that was answered
+    /// but not taken.
+    pub(super) fn mark_first_lost(&mut self, now: Instant) {
+        let first = self.first_unsettled();
+        if self.tx(first).is_some_and(|tx| tx.state == TxState::InFlight) {
+            self.lose(now, first);
         }
     }
 
@@ -246,7 +250,7 @@ impl Outstanding {
         tx.sent = now;
         tx.transmissions = tx.transmissions.saturating_add(1);
         tx.misses = 0;
-        self.in_flight += tx.chunk.size();
+        self.in_flight += self.format.chunk_size(tx.chunk.data.len());
         self.in_flight_payload += tx.chunk.data.len();
         self.link_last(number);
         // RFC 9260 §6.3.1 C5: "RTT measurements SHOULD only be made using a DATA chunk with TSN r if no DATA chunk with
@@ -259,9 +263,13 @@ impl Outstanding {
         self.tx(number).map(|tx| &tx.chunk)
     }
 
-    /// The chunk with the lowest outstanding TSN.
-    pub(super) fn first(&self) -> Option<&Chunk> {
-        self.txs.front().map(|tx| &tx.chunk)
+    /// The chunk with the lowest TSN that the peer still needs.
+    pub(super) fn first_needed(&self) -> Option<&Chunk> {
+        self.chunk(self.first_unsettled())
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
     }
 
     /// Chunk bytes on their way: with header and padding, without those reported by gap blocks or lost.
@@ -274,7 +282,7 @@ impl Outstanding {
         self.in_flight_payload
     }
 
-    /// Payload bytes not acknowledged by the cumulative TSN.
+    /// Payload bytes not acknowledged by the cumulative TSN, and not given up.
     pub(super) fn payload(&self) -> usize {
         self.payload
     }
@@ -321,10 +329,13 @@ impl Outstanding {
             self.acknowledge(now, self.base, applied);
             let Some(tx) = self.txs.pop_front() else { break };
             self.base += 1;
-            self.payload -= tx.chunk.data.len();
-            self.charged -= charge(tx.chunk.data.len());
+            if tx.state != TxState::Abandoned {
+                self.payload -= tx.chunk.data.len();
+                self.charged -= charge(tx.chunk.data.len());
+            }
             released(&tx.chunk);
         }
+        self.abandonment.forget_below(self.base);
         self.lost.forget_below(self.base);
         self.unwrapper.note(cumulative);
         let covered = self.gaps.partition_point(|gap| gap.end <= self.base);
@@ -338,7 +349,7 @@ impl Outstanding {
         let index = self.index(number);
         let tx = &mut self.txs[index];
         match tx.state {
-            TxState::Acked => return,
+            TxState::Acked | TxState::Abandoned => return,
             TxState::InFlight => self.take_out_of_flight(number),
             TxState::Lost => {
                 self.lost.remove(number);
@@ -346,7 +357,7 @@ impl Outstanding {
         }
         let tx = &mut self.txs[index];
         tx.state = TxState::Acked;
-        applied.newly_acked += tx.chunk.size();
+        applied.newly_acked += self.format.chunk_size(tx.chunk.data.len());
         applied.newly_acked_end = applied.newly_acked_end.max(number + 1);
         if self.timed == Some(number) {
             applied.rtt = Some(now.saturating_duration_since(tx.sent));
@@ -356,21 +367,25 @@ impl Outstanding {
 
     /// RFC 9260 §6.2.1 D iii): "(e.g., the data receiver reneged on the data), then consider the corresponding DATA that
     /// might be possibly missing: Count one miss indication towards Fast Retransmit".
-    fn renege(&mut self, number: u64, missing_end: u64, applied: &mut Applied) {
+    fn renege(&mut self, now: Instant, number: u64, missing_end: u64, applied: &mut Applied) {
         let index = self.index(number);
         let tx = &mut self.txs[index];
+        if tx.state == TxState::Abandoned {
+            return;
+        }
         tx.state = TxState::InFlight;
-        self.in_flight += tx.chunk.size();
+        self.in_flight += self.format.chunk_size(tx.chunk.data.len());
         self.in_flight_payload += tx.chunk.data.len();
         self.link_last(number);
+        self.abandonment.unsettle(number);
         applied.reneged += 1;
         if number >= missing_end {
-            self.miss(number, applied);
+            self.miss(now, number, applied);
         }
     }
 
     /// One miss indication for each chunk in flight below `end`.
-    fn count_misses(&mut self, end: u64, applied: &mut Applied) {
+    fn count_misses(&mut self, now: Instant, end: u64, applied: &mut Applied) {
         if end <= self.base {
             return;
         }
@@ -382,7 +397,7 @@ impl Outstanding {
                 continue;
             }
             if number < end {
-                self.miss(number, applied);
+                self.miss(now, number, applied);
             } else if !self.order.mixed {
                 break;
             }
@@ -391,33 +406,58 @@ impl Outstanding {
 
     /// RFC 9260 §7.2.4: "When the third consecutive miss indication is received … Mark the DATA chunk(s) with three miss
     /// indications for retransmission."
-    fn miss(&mut self, number: u64, applied: &mut Applied) {
+    fn miss(&mut self, now: Instant, number: u64, applied: &mut Applied) {
         let index = self.index(number);
         let tx = &mut self.txs[index];
         tx.misses = tx.misses.saturating_add(1);
         if tx.misses >= MISSES && !tx.fast_retransmitted {
-            self.lose(number);
+            self.lose(now, number);
             self.txs[index].fast_retransmitted = true;
             applied.newly_lost += 1;
         }
     }
 
-    fn lose(&mut self, number: u64) {
+    /// Marks a chunk lost, and its message as one to be given up if it must not be sent again.
+    fn lose(&mut self, now: Instant, number: u64) {
         self.take_out_of_flight(number);
         let index = self.index(number);
         let tx = &mut self.txs[index];
         tx.state = TxState::Lost;
         tx.misses = 0;
         tx.fast_retransmitted = false;
+        if tx.chunk.limit.is_reached(now, tx.transmissions) {
+            self.abandonment.doom(number);
+        }
         self.lost.insert(number);
     }
 
     fn take_out_of_flight(&mut self, number: u64) {
         let chunk = &self.txs[self.index(number)].chunk;
-        let (size, payload) = (chunk.size(), chunk.data.len());
-        self.in_flight -= size;
+        let payload = chunk.data.len();
+        self.in_flight -= self.format.chunk_size(payload);
         self.in_flight_payload -= payload;
         self.unlink(number);
+    }
+
+    /// Takes a chunk that has its TSN now, and tells the fragment before it.
+    fn append(&mut self, now: Instant, chunk: Chunk, state: TxState) -> u64 {
+        let number = self.next_tsn();
+        if let Some(earlier) = self.earlier_fragment(number, &chunk) {
+            let index = self.index(earlier);
+            self.txs[index].later = chunk.earlier;
+        }
+        self.txs.push_back(Tx {
+            chunk,
+            sent: now,
+            previous: 0,
+            next: 0,
+            later: 0,
+            transmissions: 1,
+            state,
+            misses: 0,
+            fast_retransmitted: false,
+        });
+        number
     }
 
     fn tx(&self, number: u64) -> Option<&Tx> {

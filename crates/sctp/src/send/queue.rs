@@ -1,12 +1,19 @@
 //! Messages that are not, or not wholly, on the wire yet (RFC 9260 §6.5, §6.9).
 
-use super::chunk::{Chunk, Limit, charge};
-use super::scheduler::RoundRobin;
+mod discard;
+mod stream;
+mod turns;
+
+use super::chunk::{Chunk, Format, Limit, charge};
+use super::scheduler::Scheduler;
 use super::{Reliability, SendError, SenderEvent};
-use crate::number::{Ppid, Ssn, StreamId};
+use crate::number::{Mid, Ppid, StreamId};
 use bytes::Bytes;
+pub(super) use discard::Dropped;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
+use stream::{DEFAULT_PRIORITY, Kind, OpenMessage, Piece, Stream};
+use turns::Room;
 
 /// The streams and what they have to send.
 ///
@@ -14,14 +21,21 @@ use std::time::Instant;
 /// Of a message without end so far, what would fit one fragment is held back: so there is always something left that
 /// can carry the E bit. Fragments never span pieces, so that each is a slice of the application's buffer.
 ///
-/// RFC 9260 §3.3.1 wants the TSNs of a message in one run: once a message has begun, no other stream sends until it ends.
+/// DATA wants the TSNs of a message in one run (RFC 9260 §3.3.1): once a message has begun, no other stream sends until it
+/// ends. With I-DATA streams take turns by fragment, and of each stream one message at a time is on its way.
 #[derive(Debug)]
 pub(super) struct Queue {
     /// Streams in use; a stream's state lives at its slot.
     index: BTreeMap<StreamId, u32>,
     slots: Vec<Stream>,
     free: Vec<u32>,
-    scheduler: RoundRobin,
+    format: Format,
+    /// Whether messages may be given up.
+    limited: bool,
+    scheduler: Scheduler,
+    room: Room,
+    /// How many messages of a stream that are not wholly sent expire when.
+    deadlines: BTreeMap<(Instant, u32), usize>,
     /// Largest payload of a fragment.
     fragment: usize,
     high_water_mark: usize,
@@ -32,53 +46,10 @@ pub(super) struct Queue {
     events: VecDeque<SenderEvent>,
 }
 
-#[derive(Debug)]
-struct Stream {
-    id: StreamId,
-    pieces: VecDeque<Piece>,
-    /// Of the next message; the one that is partly sent has it already.
-    ssn: Ssn,
-    /// The message whose last part has not come.
-    open: Option<OpenMessage>,
-    /// Whether a fragment of the first message was sent.
-    begun: bool,
-    paused: bool,
-    /// Whether it is in the schedule: while a message is partly sent, or one may begin.
-    scheduled: bool,
-    /// Whether a send met the high-water mark since it was below.
-    above_mark: bool,
-    buffered: usize,
-    low_threshold: usize,
-    /// Its chunks that the cumulative TSN has not passed.
-    outstanding: usize,
-}
-
-/// Bytes of one message that were handed in together, or what is left of them.
-#[derive(Debug)]
-struct Piece {
-    data: Bytes,
-    kind: Kind,
-    last: bool,
-}
-
-/// What all fragments of a message have in common.
-#[derive(Clone, Copy, Debug)]
-struct Kind {
-    limit: Limit,
-    ppid: Ppid,
-    unordered: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct OpenMessage {
-    kind: Kind,
-    len: usize,
-}
-
 /// What could be sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Next {
-    slot: u32,
+    pub(super) slot: u32,
     /// How much of it may be taken at most.
     pub(super) available: usize,
     /// Whether all that is available ends a message.
@@ -102,12 +73,40 @@ impl Queue {
             index: BTreeMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            scheduler: RoundRobin::default(),
+            format: Format::Data,
+            limited: true,
+            scheduler: Scheduler::new(Format::Data),
+            room: Room::default(),
+            deadlines: BTreeMap::new(),
             fragment,
             high_water_mark,
             buffered: 0,
             charged: 0,
             events: VecDeque::new(),
+        }
+    }
+
+    /// How messages travel is known now; what was queued before obeys it too.
+    pub(super) fn start(&mut self, format: Format, limited: bool) {
+        self.limited = limited;
+        if !limited {
+            self.deadlines.clear();
+            for stream in &mut self.slots {
+                let open = stream.open.iter_mut().map(|open| &mut open.kind);
+                for kind in stream.pieces.iter_mut().map(|piece| &mut piece.kind).chain(open) {
+                    kind.limit = Limit::None;
+                }
+            }
+        }
+        let mut order = Vec::new();
+        while let Some(slot) = self.scheduler.first() {
+            self.unschedule(slot);
+            order.push(slot);
+        }
+        self.format = format;
+        self.scheduler = Scheduler::new(format);
+        for slot in order {
+            self.schedule(slot);
         }
     }
 
@@ -129,11 +128,16 @@ impl Queue {
         self.stream(stream)?.open.map(|open| open.len)
     }
 
+    /// Whether the message that is open was given up.
+    pub(super) fn is_discarding(&self, stream: StreamId) -> bool {
+        self.stream(stream).and_then(|stream| stream.open).is_some_and(|open| open.discarded)
+    }
+
     pub(super) fn is_paused(&self, stream: StreamId) -> bool {
         self.stream(stream).is_some_and(|stream| stream.paused)
     }
 
-    /// Queues a part. The first part of a message decides its kind.
+    /// Queues a part. The first part of a message decides its kind. A part of a message that was given up is not kept.
     ///
     /// # Errors
     /// [`SendError::Empty`] for a part without data, unless it only ends a message that is open.
@@ -151,16 +155,24 @@ impl Queue {
             };
         }
         let slot = self.slot(part.stream);
-        let len = part.data.len();
-        let kind = open.map_or_else(|| Kind::new(now, &part), |open| open.kind);
+        let open = open.unwrap_or_else(|| self.begin_message(now, slot, &part));
+        let Part { data, last, .. } = part;
+        let len = data.len();
         let stream = &mut self.slots[at(slot)];
-        stream.open = (!part.last)
-            .then(|| OpenMessage { kind, len: open.map_or(0, |open| open.len).saturating_add(len) });
-        stream.pieces.push_back(Piece { data: part.data, kind, last: part.last });
+        stream.open = (!last).then(|| OpenMessage { len: open.len.saturating_add(len), ..open });
+        if open.discarded {
+            return Ok(());
+        }
+        let is_first_message = stream.ends == 0;
+        stream.pieces.push_back(Piece { data, kind: open.kind, last });
+        stream.ends += usize::from(last);
         stream.buffered += len;
         stream.above_mark |= stream.buffered >= self.high_water_mark;
         self.buffered += len;
         self.charged += charge(len);
+        if is_first_message && stream.reserved > 0 {
+            self.reserve(slot, len);
+        }
         self.schedule(slot);
         Ok(())
     }
@@ -171,42 +183,30 @@ impl Queue {
         self.slots[at(slot)].next(slot, self.fragment)
     }
 
-    /// Takes a fragment of `len` bytes, at most what is available, off the queue; its TSN is the caller's.
-    pub(super) fn take(&mut self, next: Next, len: usize) -> Option<Chunk> {
+    /// Takes a fragment of `len` bytes, at most what is available, off the queue, to be sent with this TSN.
+    pub(super) fn take(&mut self, next: Next, len: usize, tsn: u64) -> Option<Chunk> {
         let stream = &mut self.slots[at(next.slot)];
+        // One that was thought to be a single fragment may be cut after all.
+        let uncounted = self.format == Format::IData && stream.reserved == 0;
+        let long = if uncounted { stream.long_message(len) } else { None };
         let piece = stream.pieces.front_mut()?;
         let before = piece.data.len();
         let data = if len < before { piece.data.split_to(len) } else { std::mem::take(&mut piece.data) };
-        let (len, left, Kind { limit, ppid, unordered }) = (data.len(), piece.data.len(), piece.kind);
+        let (len, left, kind) = (data.len(), piece.data.len(), piece.kind);
         let end = left == 0 && piece.last;
         if left == 0 {
             stream.pieces.pop_front();
         }
-        let chunk = Chunk {
-            data,
-            limit,
-            ppid,
-            slot: next.slot,
-            stream: stream.id,
-            ssn: stream.ssn,
-            begin: !stream.begun,
-            end,
-            unordered,
-        };
-        stream.begun = !end;
-        stream.outstanding += 1;
-        if end && !unordered {
-            // RFC 9260 §6.5: "The Stream Sequence Number of an outgoing stream MUST be incremented by 1 for each ordered
-            // user message sent on that outgoing stream." It wraps.
-            stream.ssn = Ssn(stream.ssn.0.wrapping_add(1));
-        }
+        stream.ends -= usize::from(end);
+        let chunk = stream.fragment(next.slot, data, kind, end, tsn);
         self.charged = self.charged - charge(before) + if left == 0 { 0 } else { charge(left) };
         self.unbuffer(next.slot, len);
         if end {
-            let stream = &mut self.slots[at(next.slot)];
-            stream.scheduled = stream.next(next.slot, self.fragment).is_some();
-            self.scheduler.finish_first(stream.scheduled);
+            self.forget_deadline(kind.limit, next.slot);
+        } else if let Some(long) = long {
+            self.reserve(next.slot, long);
         }
+        self.finish_turn(next.slot, len, end);
         Some(chunk)
     }
 
@@ -229,59 +229,39 @@ impl Queue {
         }
     }
 
-    /// Starts the stream anew: SSN 0, not paused (RFC 6525 §5.2.7 H4).
+    /// Whether it is too late to send the message that is next.
+    pub(super) fn is_past(&self, now: Instant, next: Next) -> bool {
+        let piece = self.slots[at(next.slot)].pieces.front();
+        piece.is_some_and(|piece| piece.kind.limit.is_past(now))
+    }
+
+    /// TSN of the fragment sent last of the message that is partly sent.
+    pub(super) fn last_tsn(&self, slot: u32) -> u64 {
+        self.slots[at(slot)].last_tsn
+    }
+
+    /// The stream's weight: its share of what is sent, compared with those of others. With DATA it does not count.
+    pub(super) fn set_priority(&mut self, stream: StreamId, priority: u16) {
+        let slot = self.slot(stream);
+        self.slots[at(slot)].priority = priority;
+    }
+
+    /// Starts the stream anew: SSN 0, not paused (RFC 6525 §5.2.7 H4), of normal priority.
+    ///
+    /// RFC 8260 §2.3.2: "the two counters (one for the ordered messages, one for the unordered messages) used for the MIDs
+    /// MUST be reset to 0."
     pub(super) fn reset(&mut self, stream: StreamId) {
         let Some(&slot) = self.index.get(&stream) else { return };
         let state = &mut self.slots[at(slot)];
-        state.ssn = Ssn(0);
+        (state.ordered, state.unordered) = (Mid(0), Mid(0));
         state.paused = false;
+        state.priority = DEFAULT_PRIORITY;
         if state.is_drained() {
             self.index.remove(&stream);
             self.free.push(slot);
         } else {
             self.reschedule(slot);
         }
-    }
-
-    /// Drops the messages that have not begun. One that has is kept to its end; if that has not come, it ends with what
-    /// there is of it. Gives the payload bytes dropped.
-    pub(super) fn drop_unsent(&mut self, stream: StreamId) -> usize {
-        let Some(&slot) = self.index.get(&stream) else { return 0 };
-        let state = &mut self.slots[at(slot)];
-        let keep = if state.begun {
-            state.pieces.iter().position(|piece| piece.last).map_or(state.pieces.len(), |last| last + 1)
-        } else {
-            0
-        };
-        let dropped = state.pieces.split_off(keep);
-        if dropped.is_empty() {
-            self.finish_open(slot);
-        } else {
-            state.open = None;
-        }
-        let bytes = dropped.iter().map(|piece| piece.data.len()).sum();
-        self.charged -= dropped.iter().map(|piece| charge(piece.data.len())).sum::<usize>();
-        self.unbuffer(slot, bytes);
-        self.reschedule(slot);
-        bytes
-    }
-
-    /// Drops all of the streams from `count` on: the peer does not have them. Gives the payload bytes dropped, and tells
-    /// whose they were.
-    pub(super) fn limit_streams(&mut self, count: u16) -> usize {
-        let before = self.buffered;
-        for (stream, slot) in self.index.split_off(&StreamId(count)) {
-            let state = &mut self.slots[at(slot)];
-            if state.buffered > 0 {
-                self.events.push_back(SenderEvent::NoSuchStream(stream));
-            }
-            self.buffered -= state.buffered;
-            self.charged -= state.pieces.iter().map(|piece| charge(piece.data.len())).sum::<usize>();
-            *state = Stream::new(stream);
-            self.scheduler.remove(slot);
-            self.free.push(slot);
-        }
-        before - self.buffered
     }
 
     pub(super) fn set_low_threshold(&mut self, stream: StreamId, threshold: usize) {
@@ -343,31 +323,22 @@ impl Queue {
     /// The open message of the stream has all its parts.
     fn finish_open(&mut self, slot: u32) {
         let stream = &mut self.slots[at(slot)];
-        if stream.open.take().is_some() {
+        if stream.open.take().is_some_and(|open| !open.discarded) {
             if let Some(piece) = stream.pieces.back_mut() {
                 piece.last = true;
+                stream.ends += 1;
             }
             self.schedule(slot);
         }
     }
 
-    /// The stream may have something to begin now.
-    fn schedule(&mut self, slot: u32) {
-        let stream = &mut self.slots[at(slot)];
-        if !stream.scheduled && stream.next(slot, self.fragment).is_some() {
-            stream.scheduled = true;
-            self.scheduler.activate(slot);
+    fn begin_message(&mut self, now: Instant, slot: u32, part: &Part) -> OpenMessage {
+        let mut kind = Kind::new(now, part);
+        if !self.limited {
+            kind.limit = Limit::None;
         }
-    }
-
-    /// The same, or it may have nothing to begin any more.
-    fn reschedule(&mut self, slot: u32) {
-        let stream = &mut self.slots[at(slot)];
-        if stream.scheduled && !stream.begun && stream.next(slot, self.fragment).is_none() {
-            stream.scheduled = false;
-            self.scheduler.remove(slot);
-        }
-        self.schedule(slot);
+        self.note_deadline(kind.limit, slot);
+        OpenMessage { kind, len: 0, discarded: false }
     }
 
     fn stream(&self, stream: StreamId) -> Option<&Stream> {
@@ -382,6 +353,7 @@ impl Queue {
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[at(slot)] = Stream::new(stream);
+                self.scheduler.forget(slot);
                 slot
             }
             None => {
@@ -391,55 +363,6 @@ impl Queue {
         };
         self.index.insert(stream, slot);
         slot
-    }
-}
-
-impl Stream {
-    fn new(id: StreamId) -> Self {
-        Self {
-            id,
-            pieces: VecDeque::new(),
-            // RFC 9260 §6.5: "The Stream Sequence Number in all the outgoing streams MUST start from 0"
-            ssn: Ssn(0),
-            open: None,
-            begun: false,
-            paused: false,
-            scheduled: false,
-            above_mark: false,
-            buffered: 0,
-            low_threshold: 0,
-            outstanding: 0,
-        }
-    }
-
-    fn next(&self, slot: u32, fragment: usize) -> Option<Next> {
-        if self.paused && !self.begun {
-            return None;
-        }
-        let piece = self.pieces.front()?;
-        let len = piece.data.len();
-        if piece.last || self.pieces.len() > 1 {
-            Some(Next { slot, available: len, last: piece.last })
-        } else {
-            (len > fragment).then(|| Next { slot, available: len - 1, last: false })
-        }
-    }
-
-    fn is_drained(&self) -> bool {
-        self.pieces.is_empty() && self.outstanding == 0
-    }
-}
-
-impl Kind {
-    fn new(now: Instant, part: &Part) -> Self {
-        let limit = match part.reliability {
-            Reliability::Reliable => Limit::None,
-            Reliability::MaxRetransmits(count) => Limit::Retransmits(count),
-            Reliability::MaxLifetime(lifetime) => {
-                now.checked_add(lifetime).map_or(Limit::None, Limit::Deadline)
-            }
-        };
-        Self { limit, ppid: part.ppid, unordered: !part.ordered }
     }
 }
 

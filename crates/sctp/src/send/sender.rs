@@ -1,19 +1,27 @@
 //! The sending half of an association, without the association's states (RFC 9260 §6, §7).
 
 mod acknowledge;
+mod config;
+mod forward;
+mod report;
 mod transmit;
 
-use super::chunk::charge;
+pub(crate) use config::{SenderConfig, Terms};
+pub(crate) use report::{Acked, SackOutcome, SenderEvent, SenderStats, T3Expired};
+
+use super::chunk::{Format, charge};
 use super::outstanding::Outstanding;
 use super::queue::{Part, Queue};
 use super::{Reliability, SendError};
-use crate::congestion::{CongestionConfig, Controller, NewReno};
+use crate::congestion::{Controller, NewReno};
 use crate::number::{Tsn, tsn};
-use crate::rto::{Rto, RtoConfig};
+use crate::rto::Rto;
 use crate::timer::Timer;
-use crate::wire::{Data, Header};
+use crate::wire::{Header, IData};
 use crate::{Ppid, StreamId};
 use bytes::Bytes;
+use forward::Told;
+use report::Counters;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -37,7 +45,7 @@ pub(crate) struct Sender {
     probing: Option<u32>,
     /// Whether a SACK came since T3 expired last.
     heard: bool,
-    /// PMDCS: the largest DATA chunk, header included.
+    /// PMDCS: the largest DATA or I-DATA chunk, header included.
     max_chunk: usize,
     max_message: Option<usize>,
     /// What the peer advertised last; what is in flight is not taken off yet.
@@ -53,6 +61,9 @@ pub(crate) struct Sender {
     /// The congestion window was used up when the chunks below this TSN were in flight.
     window_full_below: u64,
     last_sent: Option<Instant>,
+    told: Told,
+    /// Whether messages may be given up: the peer understands what tells it.
+    partial_reliability: bool,
     draining: bool,
     /// Sends that the memory limit refused, with the size of the last one.
     refused: BTreeMap<StreamId, usize>,
@@ -73,120 +84,6 @@ enum Phase {
     },
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Counters {
-    chunks_sent: u64,
-    retransmissions: u64,
-    fast_retransmits: u64,
-    t3_expirations: u64,
-    invalid_sacks: u64,
-    bytes_lost: u64,
-}
-
-/// Settings of the sending half.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SenderConfig {
-    pub(crate) rto: RtoConfig,
-    pub(crate) congestion: CongestionConfig,
-    /// Max.Burst of RFC 9260 §6.1 D in packets; `None` sends what the windows allow.
-    pub(crate) max_burst: Option<usize>,
-    /// Buffered bytes of a stream below which it is writable.
-    pub(crate) high_water_mark: usize,
-    /// Queued and unacknowledged bytes of all streams together.
-    pub(crate) buffer_limit: usize,
-}
-
-impl Default for SenderConfig {
-    /// Bursts of 64 packets: SACKs come in batches, and one may cover sixteen packets.
-    fn default() -> Self {
-        Self {
-            rto: RtoConfig::default(),
-            congestion: CongestionConfig::default(),
-            max_burst: Some(64),
-            high_water_mark: 1 << 20,
-            buffer_limit: 16 << 20,
-        }
-    }
-}
-
-impl SenderConfig {
-    /// The letter of RFC 9260 §7.2.1 and §16 (Max.Burst 4).
-    pub(crate) fn strict() -> Self {
-        Self {
-            rto: RtoConfig::strict(),
-            congestion: CongestionConfig::strict(),
-            max_burst: Some(4),
-            ..Self::default()
-        }
-    }
-}
-
-/// What became of a SACK.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SackOutcome {
-    /// Older than one processed already (RFC 9260 §6.2.1 D i), or it came before the start. Not an error.
-    Stale,
-    /// It acknowledges what was never sent, or its gap blocks make no sense; nothing was changed.
-    Invalid,
-    Processed(Acked),
-}
-
-/// What a SACK, or the cumulative TSN of a SHUTDOWN, brought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Acked {
-    /// Chunk bytes acknowledged for the first time: more than zero clears the error counter (RFC 9260 §8.1).
-    pub(crate) newly_acked_bytes: usize,
-    /// Whether the cumulative TSN moved.
-    pub(crate) advanced: bool,
-    /// A round trip that this SACK measured; the RTO has it already.
-    pub(crate) rtt: Option<Duration>,
-}
-
-/// T3-rtx expired; what to resend is marked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct T3Expired {
-    /// Whether it counts as an error of the association (RFC 9260 §8.1); an answered probe of a closed window does not.
-    pub(crate) counts_as_error: bool,
-}
-
-/// For the application, by way of the association.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SenderEvent {
-    /// The buffered amount fell from above its low threshold to or below it.
-    BufferedAmountLow(StreamId),
-    /// The buffered amount fell below the high-water mark after a send met it, or there is room again for what a send
-    /// was refused.
-    Writable(StreamId),
-    /// The peer does not have this stream: what was queued on it before the start is dropped.
-    NoSuchStream(StreamId),
-}
-
-/// Counters since the start of the sender and gauges of this moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SenderStats {
-    /// DATA chunks, retransmissions included.
-    pub(crate) chunks_sent: u64,
-    /// Chunks sent again.
-    pub(crate) retransmissions: u64,
-    /// Chunks marked lost by three miss indications.
-    pub(crate) fast_retransmits: u64,
-    pub(crate) t3_expirations: u64,
-    /// SACKs that acknowledged what was never sent or made no sense.
-    pub(crate) invalid_sacks: u64,
-    /// Payload of messages that was accepted and dropped: queued on streams the peer does not have, or not acknowledged
-    /// when the peer restarted.
-    pub(crate) bytes_lost: u64,
-    pub(crate) cwnd: usize,
-    /// `usize::MAX` while there is none.
-    pub(crate) ssthresh: usize,
-    /// Payload the peer takes beyond what is in flight.
-    pub(crate) peer_rwnd: usize,
-    /// Chunk bytes.
-    pub(crate) bytes_in_flight: usize,
-    pub(crate) srtt: Option<Duration>,
-    pub(crate) rto: Duration,
-}
-
 impl Sender {
     pub(crate) fn new(config: SenderConfig) -> Self {
         let max_chunk = max_chunk(DEFAULT_PACKET);
@@ -194,8 +91,8 @@ impl Sender {
         Self {
             config,
             phase: Phase::Waiting,
-            queue: Queue::new(config.high_water_mark, max_chunk - Data::HEADER_LEN),
-            outstanding: Outstanding::new(Tsn(0)),
+            queue: Queue::new(config.high_water_mark, max_chunk - Format::Data.header_len()),
+            outstanding: Outstanding::new(Tsn(0), Format::Data),
             congestion: Box::new(NewReno::new(config.congestion, max_chunk)),
             t3: Timer::fixed(rto.current()),
             probe: Timer::fixed(rto.current()),
@@ -212,6 +109,8 @@ impl Sender {
             burst_left: 0,
             window_full_below: 0,
             last_sent: None,
+            told: Told::default(),
+            partial_reliability: false,
             draining: false,
             refused: BTreeMap::new(),
             counters: Counters::default(),
@@ -219,37 +118,26 @@ impl Sender {
     }
 
     /// The association is up. What was queued before on streams the peer does not have is dropped, counted and told.
-    pub(crate) fn start(
-        &mut self,
-        now: Instant,
-        initial_tsn: Tsn,
-        peer_rwnd: u32,
-        streams: u16,
-        max_packet: usize,
-    ) {
-        self.phase = Phase::Started { streams };
-        self.outstanding = Outstanding::new(initial_tsn);
+    pub(crate) fn start(&mut self, now: Instant, terms: &Terms) {
+        let format = Format::new(terms.interleaving);
+        self.phase = Phase::Started { streams: terms.streams };
+        self.partial_reliability = terms.partial_reliability;
+        self.outstanding = Outstanding::new(terms.initial_tsn, format);
         // RFC 9260 §6.2.1 A: "the endpoint initializes the rwnd to the Advertised Receiver Window Credit (a_rwnd) the peer
         // specified in the INIT or INIT ACK chunk."
-        self.a_rwnd = bytes(peer_rwnd);
-        self.counters.bytes_lost += self.queue.limit_streams(streams) as u64;
-        self.use_packets_of(max_packet);
+        self.note_window(terms.peer_rwnd);
+        self.counters.bytes_lost += self.queue.limit_streams(terms.streams) as u64;
+        self.queue.start(format, terms.partial_reliability);
+        self.use_packets_of(terms.max_packet);
         self.begin_opportunity(now);
     }
 
     /// The peer restarted: everything queued or outstanding is dropped and counted, everything starts anew.
-    pub(crate) fn restart(
-        &mut self,
-        now: Instant,
-        initial_tsn: Tsn,
-        peer_rwnd: u32,
-        streams: u16,
-        max_packet: usize,
-    ) {
+    pub(crate) fn restart(&mut self, now: Instant, terms: &Terms) {
         self.counters.bytes_lost += (self.undelivered() - self.undelivered_dcep()) as u64;
         let Self { counters, max_message, .. } = *self;
         *self = Self { counters, max_message, ..Self::new(self.config) };
-        self.start(now, initial_tsn, peer_rwnd, streams, max_packet);
+        self.start(now, terms);
     }
 
     /// The association is over: timers stop, memory is given back, sends are refused;
@@ -267,7 +155,8 @@ impl Sender {
 
     /// Queues a part of a message, or a whole one. Kind and reliability are those of a message's first part.
     ///
-    /// A message that was begun keeps all other streams waiting until its last part comes.
+    /// Without I-DATA a message that was begun keeps all other streams waiting until its last part comes. The parts of a
+    /// message that was given up are accepted and dropped.
     #[expect(clippy::too_many_arguments, reason = "a message has that many properties")]
     pub(crate) fn send_part(
         &mut self,
@@ -280,6 +169,9 @@ impl Sender {
         reliability: Reliability,
     ) -> Result<(), SendError> {
         self.check_send(stream, data.len())?;
+        if self.queue.is_discarding(stream) {
+            self.counters.bytes_abandoned += data.len() as u64;
+        }
         self.queue.push(now, Part { stream, ppid, data, last, ordered, reliability })?;
         self.begin_opportunity(now);
         Ok(())
@@ -302,12 +194,13 @@ impl Sender {
             self.probe_due = true;
             self.begin_opportunity(now);
         }
+        self.drop_expired(now);
         self.t3.expire(now).then(|| self.on_t3_expired(now))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        [self.t3.deadline(), self.probe.deadline()].into_iter().flatten().min()
+        [self.t3.deadline(), self.probe.deadline(), self.next_deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<SenderEvent> {
@@ -352,19 +245,31 @@ impl Sender {
         self.begin_opportunity(now);
     }
 
-    /// Drops the messages not begun yet; one that is partly sent is completed, with what there is of it if its end has
-    /// not come. Returns the payload bytes dropped.
+    /// Drops the messages not begun yet. One that is partly sent is given up with partial reliability; without it, it is
+    /// completed, with what there is of it if its end has not come. Returns the payload bytes taken off the queue.
     pub(crate) fn drop_queued(&mut self, now: Instant, stream: StreamId) -> usize {
-        let dropped = self.queue.drop_unsent(stream);
+        let buffered = self.queue.buffered_amount(stream);
+        if let Some(slot) = self.queue.on_its_way(stream).filter(|_| self.partial_reliability) {
+            self.abandon_on_its_way(now, slot);
+            self.outstanding.advance_point();
+        }
+        self.queue.drop_unsent(stream);
         self.refused.remove(&stream);
         self.readmit();
         self.begin_opportunity(now);
-        dropped
+        buffered - self.queue.buffered_amount(stream)
     }
 
     /// Payload accepted and not yet in a packet.
     pub(crate) fn buffered_amount(&self, stream: StreamId) -> usize {
         self.queue.buffered_amount(stream)
+    }
+
+    /// The stream's share of what is sent, compared with the priorities of others (RFC 8831 §6.4); 256 at first. It counts
+    /// with I-DATA, until the stream is reset.
+    #[cfg_attr(not(test), expect(dead_code, reason = "counts only once I-DATA is negotiated"))]
+    pub(crate) fn set_priority(&mut self, stream: StreamId, priority: u16) {
+        self.queue.set_priority(stream, priority);
     }
 
     pub(crate) fn set_buffered_amount_low_threshold(&mut self, stream: StreamId, threshold: usize) {
@@ -411,6 +316,9 @@ impl Sender {
             t3_expirations,
             invalid_sacks,
             bytes_lost,
+            messages_abandoned,
+            bytes_abandoned,
+            forward_tsns_sent,
         } = self.counters;
         SenderStats {
             chunks_sent,
@@ -419,6 +327,9 @@ impl Sender {
             t3_expirations,
             invalid_sacks,
             bytes_lost,
+            messages_abandoned,
+            bytes_abandoned,
+            forward_tsns_sent,
             cwnd: self.congestion.cwnd(),
             ssthresh: self.congestion.ssthresh(),
             peer_rwnd: self.peer_rwnd(),
@@ -445,7 +356,8 @@ impl Sender {
         }
         let max = self.config.buffer_limit;
         let full = self.charged().saturating_add(charge(len));
-        if len > 0 && full > max {
+        // What is dropped at once takes no room.
+        if len > 0 && full > max && !self.queue.is_discarding(stream) {
             // There never is room for what is larger than all of it: nothing to wait for.
             if charge(len) <= max {
                 self.refused.insert(stream, len);
@@ -457,8 +369,14 @@ impl Sender {
 
     fn use_packets_of(&mut self, max_packet: usize) {
         self.max_chunk = max_chunk(max_packet);
-        self.queue.set_fragment(self.max_chunk - Data::HEADER_LEN);
+        self.queue.set_fragment(self.max_chunk - self.outstanding.format().header_len());
         self.congestion.on_path_change(self.max_chunk);
+    }
+
+    /// What the peer advertises.
+    fn note_window(&mut self, a_rwnd: u32) {
+        self.a_rwnd = usize::try_from(a_rwnd).unwrap_or(usize::MAX);
+        self.queue.note_window(self.a_rwnd);
     }
 
     fn charged(&self) -> usize {
@@ -466,20 +384,16 @@ impl Sender {
     }
 }
 
-/// PMDCS: the largest DATA chunk of a packet, a whole number of words.
+/// PMDCS: the largest DATA or I-DATA chunk of a packet, a whole number of words.
 fn max_chunk(max_packet: usize) -> usize {
     (max_packet.saturating_sub(Header::LEN) & !3).max(MIN_CHUNK)
-}
-
-fn bytes(a_rwnd: u32) -> usize {
-    usize::try_from(a_rwnd).unwrap_or(usize::MAX)
 }
 
 /// Until the association says otherwise: 1280 − 40 (IPv6) − 8 (UDP) − 4 (TURN) − 37 (DTLS).
 const DEFAULT_PACKET: usize = 1191;
 
 /// A packet that cannot hold this is no packet: a header and one word would be left.
-const MIN_CHUNK: usize = Data::HEADER_LEN + 4;
+const MIN_CHUNK: usize = IData::HEADER_LEN + 4;
 
 #[cfg(test)]
 #[path = "tests/sender.rs"]

@@ -44,6 +44,9 @@ pub(crate) enum Fragment {
 impl<'a> IData<'a> {
     pub(super) const TYPE: u8 = 64;
 
+    /// Chunk header and fixed fields: what stands before the payload.
+    pub(crate) const HEADER_LEN: usize = 20;
+
     pub(super) fn parse(raw: &RawChunk<'a>) -> Result<Self, ParseError> {
         let mut reader = Reader::new(raw.value);
         let tsn = Tsn(reader.u32()?);

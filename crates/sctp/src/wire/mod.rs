@@ -55,10 +55,10 @@ pub(crate) use chunk::{Chunk, RawChunk, UnknownAction, WriteChunk};
 pub(crate) use cookie::{CookieAck, CookieEcho};
 pub(crate) use data::Data;
 pub(crate) use error::ParseError;
-pub(crate) use forward_tsn::ForwardTsn;
+pub(crate) use forward_tsn::{ForwardTsn, SkippedStream};
 pub(crate) use heartbeat::Heartbeat;
 pub(crate) use i_data::{Fragment, IData};
-pub(crate) use i_forward_tsn::IForwardTsn;
+pub(crate) use i_forward_tsn::{IForwardTsn, SkippedMessages};
 pub(crate) use init::Init;
 pub(crate) use list::List;
 #[cfg(feature = "__fuzzing")]

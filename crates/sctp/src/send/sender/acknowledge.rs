@@ -2,7 +2,7 @@
 
 use super::super::chunk::charge;
 use super::super::outstanding::{Applied, SackError};
-use super::{Acked, Phase, SackOutcome, Sender, SenderEvent, T3Expired, bytes};
+use super::{Acked, Phase, SackOutcome, Sender, SenderEvent, T3Expired};
 use crate::congestion::Ack;
 use crate::number::Tsn;
 use crate::wire::Sack;
@@ -17,7 +17,7 @@ impl Sender {
             Ok(cumulative) => cumulative,
             Err(outcome) => return outcome,
         };
-        self.a_rwnd = bytes(sack.a_rwnd);
+        self.note_window(sack.a_rwnd);
         self.probe_due = false;
         let (flight, in_recovery) = (self.outstanding.in_flight(), self.recovery.is_some());
         let queue = &mut self.queue;
@@ -66,7 +66,9 @@ impl Sender {
             self.probing = None;
         }
         self.tell_congestion(now, cumulative, flight, &applied);
-        self.reopen_window();
+        self.reopen_window(now);
+        self.abandon_doomed(now);
+        self.check_told(now);
         // RFC 9260 §6.3.2 R2: "Whenever all outstanding data sent to an address have been acknowledged, turn off the
         // T3-rtx timer". R3: "Whenever a SACK chunk is received that acknowledges the DATA chunk with the earliest
         // outstanding TSN for that address, restart the T3-rtx timer". R4: what the peer reneged on starts it.
@@ -130,11 +132,14 @@ impl Sender {
             self.congestion.on_rto(now);
             self.rto.back_off();
         }
-        self.outstanding.mark_all_lost();
+        self.outstanding.mark_all_lost(now);
         self.recovery = None;
         self.fast_packet = false;
         self.single_packet = true;
         self.window_full_below = 0;
+        self.abandon_doomed(now);
+        self.tell_again();
+        self.readmit();
         self.arm_t3(now);
         self.begin_opportunity(now);
         debug!(closed, counts_as_error, rto = ?self.rto.current(), cwnd = self.congestion.cwnd(), "T3-rtx expired");
@@ -143,11 +148,11 @@ impl Sender {
 
     /// A SACK opened the window and did not acknowledge the probe: it was dropped, so it leaves again at once instead of
     /// after an interval that has grown long.
-    fn reopen_window(&mut self) {
+    fn reopen_window(&mut self, now: Instant) {
         if self.probing.is_some() && !self.is_window_closed() {
             self.probing = None;
             self.single_packet = false;
-            self.outstanding.mark_lost(self.outstanding.base());
+            self.outstanding.mark_first_lost(now);
         }
     }
 
@@ -170,6 +175,6 @@ impl Sender {
 
     /// Whether the peer has no room for the chunk it needs next.
     fn is_window_closed(&self) -> bool {
-        self.outstanding.first().is_some_and(|chunk| self.a_rwnd < chunk.data.len())
+        self.outstanding.first_needed().is_some_and(|chunk| self.a_rwnd < chunk.data.len())
     }
 }

@@ -1,15 +1,15 @@
 //! What may leave, how much of it goes into a packet, and the timers that watch it (RFC 9260 §6.1).
 
-use super::super::chunk::chunk_size;
 use super::super::queue::Next;
 use super::{Phase, Sender};
 use crate::number::tsn;
 use crate::timer::doubled;
-use crate::wire::{Data, PacketWriter};
+use crate::wire::PacketWriter;
 use std::time::Instant;
 
 impl Sender {
-    /// Appends DATA chunks to the packet: retransmissions first, then new data as the windows allow.
+    /// Appends DATA or I-DATA chunks to the packet: retransmissions first, then new data as the windows allow. What has
+    /// expired is given up instead; if that leaves nothing to send, the peer is told at once.
     /// Returns whether anything was added.
     pub(crate) fn write_data(&mut self, now: Instant, packet: &mut PacketWriter<'_>) -> bool {
         let regular = self.may_send_packet();
@@ -21,7 +21,8 @@ impl Sender {
         // Chunks that wait to be sent again go first (RFC 9260 §6.1 C).
         let sent = regular && !self.outstanding.has_lost() && self.write_new(now, packet);
         if !(resent || sent) {
-            return false;
+            // All there was may have been given up just now.
+            return self.write_forward_tsn(now, packet);
         }
         self.fast_packet = false;
         self.burst_left = self.burst_left.saturating_sub(1);
@@ -34,8 +35,12 @@ impl Sender {
         true
     }
 
-    /// Whether [`write_data`](Self::write_data) would put something into an empty packet. Cheap.
+    /// Whether [`write_forward_tsn`](Self::write_forward_tsn) or [`write_data`](Self::write_data) would put something into
+    /// an empty packet, unless all of that has expired. Cheap.
     pub(crate) fn wants_to_send(&self, _now: Instant) -> bool {
+        if self.forward_tsn_due() {
+            return true;
+        }
         if self.outstanding.has_lost() {
             return self.fast_packet || self.may_send_packet();
         }
@@ -60,7 +65,14 @@ impl Sender {
         let immediate = self.has_tiny_window();
         while let Some(number) = self.outstanding.next_lost() {
             let Some(chunk) = self.outstanding.chunk(number) else { break };
-            if !packet.push(&chunk.wire(tsn(number), immediate)) {
+            // RFC 3758 §4.1 TR4: "Before transmitting or retransmitting a message for which a TSN is already assigned, the
+            // SCTP sender MUST evaluate the lifetime of the message."
+            if chunk.limit.is_past(now) {
+                self.abandon(now, number);
+                self.after_abandoning();
+                continue;
+            }
+            if !chunk.write(packet, self.outstanding.format(), tsn(number), immediate) {
                 break;
             }
             self.outstanding.retransmitted(now, number);
@@ -85,6 +97,10 @@ impl Sender {
         let mut wrote = false;
         while self.outstanding.len() < MAX_OUTSTANDING {
             let Some(next) = self.queue.next() else { break };
+            if self.queue.is_past(now, next) {
+                self.give_up_next(now, next);
+                continue;
+            }
             let len = self.window_allows(next).min(self.fragment_len(next, packet.remaining()));
             if len == 0 {
                 break;
@@ -92,9 +108,10 @@ impl Sender {
             if !wrote {
                 self.decay_window(now);
             }
-            let Some(chunk) = self.queue.take(next, len) else { break };
+            let number = self.outstanding.next_tsn();
+            let Some(chunk) = self.queue.take(next, len, number) else { break };
             let immediate = self.is_worth_prompt_sack(len);
-            let fits = packet.push(&chunk.wire(tsn(self.outstanding.next_tsn()), immediate));
+            let fits = chunk.write(packet, self.outstanding.format(), tsn(number), immediate);
             debug_assert!(fits, "a fragment is cut to fit");
             self.outstanding.push(now, chunk);
             self.counters.chunks_sent += 1;
@@ -117,7 +134,7 @@ impl Sender {
     /// How much of the next message goes into `room` bytes of a packet. A message that fits a packet of its own is not
     /// cut for a smaller rest of room; a longer one is, as it is cut anyway.
     fn fragment_len(&self, next: Next, room: usize) -> usize {
-        let room = room.saturating_sub(Data::HEADER_LEN).min(self.queue.fragment());
+        let room = room.saturating_sub(self.outstanding.format().header_len()).min(self.queue.fragment());
         if next.available <= room {
             next.available
         } else if next.available > self.queue.fragment() && room >= MIN_FRAGMENT {
@@ -181,8 +198,8 @@ impl Sender {
     /// soon enough by every second one.
     fn is_worth_prompt_sack(&self, len: usize) -> bool {
         let cwnd = self.congestion.cwnd();
-        let fills_cwnd =
-            cwnd <= SMALL_WINDOW * self.max_chunk && self.outstanding.in_flight() + chunk_size(len) >= cwnd;
+        let fills_cwnd = cwnd <= SMALL_WINDOW * self.max_chunk
+            && self.outstanding.in_flight() + self.outstanding.format().chunk_size(len) >= cwnd;
         let fills_rwnd = self.peer_rwnd() < len + self.queue.fragment() / 2;
         fills_cwnd || fills_rwnd || self.has_tiny_window() || (self.draining && self.queue.is_empty())
     }
@@ -204,7 +221,7 @@ impl Sender {
     }
 }
 
-/// A message is not cut for less payload than this: a chunk header is 16 bytes.
+/// A message is not cut for less payload than this: a chunk header is 16 or 20 bytes.
 const MIN_FRAGMENT: usize = 64;
 
 /// TSNs that gap blocks can report on, their offsets having 16 bits (RFC 9260 §3.3.4). It also keeps the promise of §6.1:

@@ -1,6 +1,6 @@
-use super::super::chunk::{Limit, chunk_size};
+use super::super::chunk::Limit;
 use super::*;
-use crate::number::{Ssn, StreamId, tsn};
+use crate::number::{Mid, Ppid, StreamId, tsn};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,9 @@ fn chunk(len: usize) -> Chunk {
         ppid: Ppid::BINARY,
         slot: 0,
         stream: StreamId(0),
-        ssn: Ssn(0),
+        mid: Mid(0),
+        fsn: 0,
+        earlier: 0,
         begin: true,
         end: true,
         unordered: false,
@@ -75,7 +77,7 @@ impl Model {
         for (number, chunk) in &mut self.chunks {
             if (*number <= cumulative || reported.contains(number)) && chunk.state != TxState::Acked {
                 chunk.state = TxState::Acked;
-                applied.newly_acked += chunk_size(chunk.len);
+                applied.newly_acked += Format::Data.chunk_size(chunk.len);
                 applied.newly_acked_end = number + 1;
             }
         }
@@ -162,7 +164,7 @@ fn judge(model: &Model, cumulative: u64, gaps: &[(u16, u16)]) -> Result<(), ()> 
 
 fn run(initial: u32, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let now = Instant::now();
-    let mut outstanding = Outstanding::new(Tsn(initial));
+    let mut outstanding = Outstanding::new(Tsn(initial), Format::Data);
     let base = outstanding.base();
     let mut model = Model { cumulative: base - 1, next: base, chunks: BTreeMap::new() };
     let mut released = 0;
@@ -207,7 +209,7 @@ fn run(initial: u32, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
             }
             Step::AllLost => {
-                outstanding.mark_all_lost();
+                outstanding.mark_all_lost(now);
                 for chunk in model.chunks.values_mut().filter(|chunk| chunk.state != TxState::Acked) {
                     (chunk.state, chunk.misses, chunk.fast_retransmitted) = (TxState::Lost, 0, false);
                 }
@@ -224,7 +226,10 @@ fn compare(outstanding: &Outstanding, model: &Model) -> Result<(), TestCaseError
     let identity = |len| len;
     prop_assert_eq!(outstanding.base(), model.cumulative + 1);
     prop_assert_eq!(outstanding.next_tsn(), model.next);
-    prop_assert_eq!(outstanding.in_flight(), model.sum(chunk_size, &[TxState::InFlight]));
+    prop_assert_eq!(
+        outstanding.in_flight(),
+        model.sum(|len| Format::Data.chunk_size(len), &[TxState::InFlight])
+    );
     prop_assert_eq!(outstanding.in_flight_payload(), model.sum(identity, &[TxState::InFlight]));
     prop_assert_eq!(outstanding.payload(), model.sum(identity, &all));
     prop_assert_eq!(outstanding.charged(), model.sum(charge, &all));
@@ -260,7 +265,7 @@ proptest! {
 
 /// `count` chunks in flight, from TSN 1.
 fn in_flight(count: usize) -> Outstanding {
-    let mut outstanding = Outstanding::new(Tsn(1));
+    let mut outstanding = Outstanding::new(Tsn(1), Format::Data);
     for _ in 0..count {
         outstanding.push(Instant::now(), chunk(4));
     }
@@ -331,7 +336,7 @@ fn fast_retransmit_happens_once() {
         sack(&mut outstanding, 0, &[(2, end)]);
     }
     assert!(!outstanding.has_lost());
-    outstanding.mark_all_lost();
+    outstanding.mark_all_lost(Instant::now());
     while let Some(number) = outstanding.next_lost() {
         outstanding.retransmitted(Instant::now(), number);
     }
@@ -360,10 +365,10 @@ fn round_trips_are_measured_unambiguously() {
     let begin = Instant::now();
     let later = begin + Duration::from_millis(30);
     let lost_and = |resend: bool| {
-        let mut outstanding = Outstanding::new(Tsn(1));
+        let mut outstanding = Outstanding::new(Tsn(1), Format::Data);
         outstanding.push(begin, chunk(4));
         outstanding.push(begin, chunk(4));
-        outstanding.mark_lost(outstanding.base());
+        outstanding.mark_first_lost(begin);
         if resend {
             outstanding.retransmitted(begin, outstanding.base());
         }
@@ -385,5 +390,5 @@ fn extreme_blocks_end() {
 /// The cost of a SACK is that of what it changes, not of what is outstanding: a full window of gaps stays cheap.
 #[test]
 fn a_chunk_on_its_way_is_small() {
-    assert!(size_of::<Tx>() <= 96, "{}", size_of::<Tx>());
+    assert!(size_of::<Tx>() <= 104, "{}", size_of::<Tx>());
 }

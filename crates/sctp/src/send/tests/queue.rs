@@ -1,4 +1,6 @@
+use super::stream::Turn;
 use super::*;
+use crate::send::chunk::ssn;
 use proptest::prelude::*;
 
 const FRAGMENT: usize = 100;
@@ -37,14 +39,14 @@ fn push_part(queue: &mut Queue, stream: u16, data: impl Into<Vec<u8>>, last: boo
 /// The next fragment of full size: stream, SSN, flags, length.
 fn take(queue: &mut Queue) -> Option<(u16, u16, &'static str, usize)> {
     let next = queue.next()?;
-    let chunk = queue.take(next, next.available.min(FRAGMENT))?;
+    let chunk = queue.take(next, next.available.min(FRAGMENT), 0)?;
     let flags = match (chunk.begin, chunk.end) {
         (true, true) => "BE",
         (true, false) => "B",
         (false, true) => "E",
         (false, false) => "",
     };
-    Some((chunk.stream.0, chunk.ssn.0, flags, chunk.data.len()))
+    Some((chunk.stream.0, ssn(chunk.mid).0, flags, chunk.data.len()))
 }
 
 fn take_all(queue: &mut Queue) -> Vec<(u16, u16, &'static str, usize)> {
@@ -82,13 +84,13 @@ fn fragments() {
 fn stream_sequence_numbers() {
     let mut queue = queue();
     push(&mut queue, 0, *b"a");
-    queue.slots[0].ssn = Ssn(65_535);
+    queue.slots[0].ordered = Mid(65_535);
     queue.push(Instant::now(), Part { ordered: false, ..part(0, *b"u", true) }).unwrap();
     push(&mut queue, 0, *b"b");
     push(&mut queue, 0, *b"c");
     let chunks: Vec<_> = std::iter::from_fn(|| {
         let next = queue.next()?;
-        queue.take(next, next.available).map(|chunk| (chunk.ssn.0, chunk.unordered))
+        queue.take(next, next.available, 0).map(|chunk| (ssn(chunk.mid).0, chunk.unordered))
     })
     .collect();
     assert_eq!(chunks[0], (65_535, false));
@@ -169,7 +171,7 @@ fn later_parts_follow_the_kind_of_the_first() {
     queue.push(now, Part { ppid: Ppid::BINARY, ..part(0, *b"y", true) }).unwrap();
     for _ in 0..2 {
         let next = queue.next().unwrap();
-        let chunk = queue.take(next, 1).unwrap();
+        let chunk = queue.take(next, 1, 0).unwrap();
         assert_eq!((chunk.unordered, chunk.ppid, chunk.limit), (true, Ppid::STRING, Limit::Retransmits(3)));
     }
 }
@@ -183,7 +185,7 @@ fn lifetimes_become_deadlines() {
         .push(now, Part { reliability: Reliability::MaxLifetime(lifetime), ..part(0, *b"x", true) })
         .unwrap();
     let next = queue.next().unwrap();
-    assert_eq!(queue.take(next, 1).unwrap().limit, Limit::Deadline(now + lifetime));
+    assert_eq!(queue.take(next, 1, 0).unwrap().limit, Limit::Deadline(now + lifetime));
 }
 
 /// RFC 6525 §5.1.2: the message being sent is finished, no further one begins.
@@ -349,13 +351,13 @@ proptest! {
                 }
                 Step::Take(len) => {
                     if let Some(next) = queue.next() {
-                        let chunk = queue.take(next, len.min(next.available)).unwrap();
+                        let chunk = queue.take(next, len.min(next.available), 0).unwrap();
                         prop_assert!(!chunk.data.is_empty());
                         prop_assert_eq!(chunk.begin, on_its_way.is_none());
                         if let Some(message) = on_its_way {
-                            prop_assert_eq!(message, (chunk.stream.0, chunk.ssn.0));
+                            prop_assert_eq!(message, (chunk.stream.0, ssn(chunk.mid).0));
                         }
-                        on_its_way = (!chunk.end).then_some((chunk.stream.0, chunk.ssn.0));
+                        on_its_way = (!chunk.end).then_some((chunk.stream.0, ssn(chunk.mid).0));
                         queue.released(chunk.slot);
                     }
                 }
@@ -376,7 +378,7 @@ proptest! {
             for &slot in queue.index.values() {
                 let stream = &queue.slots[at(slot)];
                 let ready = stream.begun || stream.next(slot, queue.fragment).is_some();
-                prop_assert_eq!(stream.scheduled, ready);
+                prop_assert_eq!(stream.turn == Turn::Scheduled, ready);
                 prop_assert_eq!(stream.begun, on_its_way.is_some_and(|(current, _)| current == stream.id.0));
             }
         }

@@ -1,0 +1,254 @@
+//! Messages that are given up when TSNs of theirs are outstanding (RFC 3758 §3.5).
+
+use super::super::chunk::{Chunk, Format, charge};
+use super::{Outstanding, Tx, TxState};
+use crate::number::{Mid, StreamId};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// What was given up and is not behind the cumulative TSN yet.
+#[derive(Debug, Default)]
+pub(super) struct Abandonment {
+    /// The messages by the TSN of their end.
+    messages: BTreeMap<u64, Message>,
+    /// Lost chunks of messages that are to be given up.
+    doomed: Vec<u64>,
+    /// No chunk below this TSN is in flight or lost. Moves when it is needed.
+    settled: u64,
+    /// Advanced.Peer.Ack.Point, if it is beyond the cumulative TSN.
+    point: u64,
+}
+
+/// A message that was given up.
+#[derive(Clone, Copy, Debug)]
+struct Message {
+    /// Its first TSN that was outstanding then.
+    first: u64,
+    stream: StreamId,
+    mid: Mid,
+    unordered: bool,
+}
+
+/// What giving up a message did to its chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::send) struct GivenUp {
+    /// The stream's place in the queue.
+    pub(in crate::send) slot: u32,
+    /// Its first TSN that was outstanding.
+    pub(in crate::send) first: u64,
+    /// Whether the last fragment has a TSN. If not, [`Outstanding::push_end`] is to follow.
+    pub(in crate::send) ended: bool,
+    /// Payload bytes dropped.
+    pub(in crate::send) bytes: usize,
+}
+
+/// What a FORWARD TSN is to say.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::send) struct Forward {
+    /// The new cumulative TSN.
+    pub(in crate::send) point: u64,
+    /// Whether it is below the Advanced.Peer.Ack.Point for want of room.
+    pub(in crate::send) lowered: bool,
+    /// By stream and U: the last message that was given up.
+    pub(in crate::send) skipped: Skipped,
+}
+
+/// By stream and U.
+pub(in crate::send) type Skipped = BTreeMap<(StreamId, bool), Mid>;
+
+impl Outstanding {
+    /// A lost chunk whose message is to be given up; each is told once.
+    pub(in crate::send) fn pop_doomed(&mut self) -> Option<u64> {
+        while let Some(number) = self.abandonment.doomed.pop() {
+            // It may have gone with another chunk of its message.
+            if self.tx(number).is_some_and(|tx| tx.state == TxState::Lost) {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Gives up the message of an outstanding chunk.
+    ///
+    /// RFC 3758 §3.5 A3: "When a TSN is "abandoned", if it is part of a fragmented message, all other TSN's within that
+    /// fragmented message MUST be abandoned at the same time."
+    pub(in crate::send) fn abandon(&mut self, number: u64) -> GivenUp {
+        let mut first = number;
+        while let Some(earlier) = self.tx(first).and_then(|tx| self.earlier_fragment(first, &tx.chunk)) {
+            first = earlier;
+        }
+        let mut last = first;
+        let mut bytes = self.give_up(first);
+        while let Some(later) = self.later_fragment(last) {
+            bytes += self.give_up(later);
+            last = later;
+        }
+        let chunk = &self.txs[self.index(last)].chunk;
+        let given_up = GivenUp { slot: chunk.slot, first, ended: chunk.end, bytes };
+        if chunk.end {
+            self.abandonment.messages.insert(last, Message::of(first, chunk));
+        }
+        given_up
+    }
+
+    /// Gives the end of a message that was given up before it was sent whole a TSN of its own: a chunk that never leaves,
+    /// so that there is a TSN behind the message. `first` is its first TSN that is outstanding.
+    pub(in crate::send) fn push_end(&mut self, now: Instant, chunk: Chunk, first: Option<u64>) {
+        let end = self.next_tsn();
+        let message = Message::of(first.unwrap_or(end), &chunk);
+        self.append(now, chunk, TxState::Abandoned);
+        self.abandonment.messages.insert(end, message);
+    }
+
+    /// RFC 3758 §3.5 C1, C2: moves the Advanced.Peer.Ack.Point over what was given up, and over what is acknowledged in
+    /// between, to the end of a message that was given up.
+    pub(in crate::send) fn advance_point(&mut self) {
+        if self.abandonment.messages.is_empty() {
+            return;
+        }
+        let settled = self.first_unsettled();
+        let before = std::mem::replace(&mut self.abandonment.settled, settled);
+        if settled != before
+            && let Some(boundary) = self.abandonment.boundary_below(settled)
+        {
+            self.abandonment.point = self.abandonment.point.max(boundary);
+        }
+    }
+
+    /// The Advanced.Peer.Ack.Point, if it is beyond the cumulative TSN.
+    pub(in crate::send) fn point(&self) -> Option<u64> {
+        (self.abandonment.point >= self.base).then_some(self.abandonment.point)
+    }
+
+    /// What to tell the peer, with at most `room` streams.
+    ///
+    /// RFC 3758 §3.5 C4: "If the total size of the FORWARD TSN does NOT fit in a single MTU, then the sender of the
+    /// FORWARD TSN SHOULD lower the Advanced.Peer.Ack.Point to the last TSN that will fit in a single MTU."
+    pub(in crate::send) fn forward(&self, room: usize) -> Option<Forward> {
+        let point = self.point()?;
+        match self.skipped(point, room) {
+            Ok(skipped) => Some(Forward { point, lowered: false, skipped }),
+            Err(too_far) => {
+                let messages = &self.abandonment.messages;
+                // More messages than there is room for may overlap. Then the point lies inside some of them, and they are
+                // named when it comes to their end.
+                let point = self
+                    .abandonment
+                    .boundary_below(too_far)
+                    .or_else(|| messages.range(..too_far).next_back().map(|(&end, _)| end))?;
+                let skipped = self.skipped(point, room).ok()?;
+                Some(Forward { point, lowered: true, skipped })
+            }
+        }
+    }
+
+    /// The messages given up that end at or below `point`: each stream with the last one. An error is the end of the one
+    /// that there is no room for.
+    fn skipped(&self, point: u64, room: usize) -> Result<Skipped, u64> {
+        let mut skipped = Skipped::new();
+        for (&end, message) in self.abandonment.messages.range(..=point) {
+            let listed = match self.format {
+                // RFC 3758 §3.5 C4: "If the chunk has a valid stream and sequence number" (it was ordered).
+                Format::Data => !message.unordered,
+                // RFC 8260 §2.3.1: "the largest skipped MID can also be provided for unordered messages."
+                Format::IData => true,
+            };
+            if listed {
+                skipped.insert((message.stream, message.unordered), message.mid);
+            }
+            if skipped.len() > room {
+                return Err(end);
+            }
+        }
+        Ok(skipped)
+    }
+
+    /// The lowest TSN that is in flight or lost; the next new one if there is none.
+    pub(super) fn first_unsettled(&self) -> u64 {
+        let from = self.abandonment.settled.max(self.base);
+        let skip = super::offset(from - self.base);
+        let settled = self.txs.iter().skip(skip).take_while(|tx| tx.is_settled()).count();
+        from + settled as u64
+    }
+
+    /// The outstanding fragment before a chunk with this TSN, of the same message.
+    pub(super) fn earlier_fragment(&self, number: u64, chunk: &Chunk) -> Option<u64> {
+        let earlier = number - u64::from(chunk.earlier);
+        (earlier != number && earlier >= self.base).then_some(earlier)
+    }
+
+    /// The fragment after an outstanding one, of the same message.
+    fn later_fragment(&self, number: u64) -> Option<u64> {
+        let later = self.txs[self.index(number)].later;
+        (later != 0).then(|| number + u64::from(later))
+    }
+
+    /// Gives back all that a chunk holds. Gives its payload bytes.
+    fn give_up(&mut self, number: u64) -> usize {
+        let index = self.index(number);
+        match self.txs[index].state {
+            TxState::InFlight => self.take_out_of_flight(number),
+            TxState::Lost => {
+                self.lost.remove(number);
+            }
+            TxState::Acked => {}
+            TxState::Abandoned => return 0,
+        }
+        let tx = &mut self.txs[index];
+        tx.state = TxState::Abandoned;
+        let bytes = std::mem::take(&mut tx.chunk.data).len();
+        self.payload -= bytes;
+        self.charged -= charge(bytes);
+        self.timed = self.timed.filter(|timed| *timed != number);
+        bytes
+    }
+}
+
+impl Abandonment {
+    pub(super) fn doom(&mut self, number: u64) {
+        self.doomed.push(number);
+    }
+
+    /// The peer reneged on a chunk: it is in flight again, and nothing may pass it.
+    pub(super) fn unsettle(&mut self, number: u64) {
+        if number < self.settled {
+            (self.settled, self.point) = (0, 0);
+        }
+    }
+
+    /// The cumulative TSN has come to `base`.
+    pub(super) fn forget_below(&mut self, base: u64) {
+        while let Some(first) = self.messages.first_entry().filter(|first| *first.key() < base) {
+            first.remove();
+        }
+    }
+
+    /// The last end of a message below `limit` that is inside no other one.
+    fn boundary_below(&self, limit: u64) -> Option<u64> {
+        let mut inside_from = u64::MAX;
+        for (&end, message) in self.messages.iter().rev() {
+            if end < limit.min(inside_from) {
+                return Some(end);
+            }
+            inside_from = inside_from.min(message.first);
+        }
+        None
+    }
+}
+
+impl Message {
+    fn of(first: u64, chunk: &Chunk) -> Self {
+        let Chunk { stream, mid, unordered, .. } = *chunk;
+        Self { first, stream, mid, unordered }
+    }
+}
+
+impl Tx {
+    /// Whether nothing more is to happen to it.
+    fn is_settled(&self) -> bool {
+        match self.state {
+            TxState::Acked | TxState::Abandoned => true,
+            TxState::InFlight | TxState::Lost => false,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! When a stream is in the schedule, and when its next message may begin.
+
+use super::super::chunk::Format;
+use super::stream::Turn;
+use super::{Queue, at};
+use std::collections::VecDeque;
+
+/// With I-DATA messages of many streams are on their way at once. The peer holds each of them until it is whole, so a
+/// message begins only if its window has room for all: else nothing but incomplete messages would fill it, and none of
+/// them could go on.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// The largest window the peer advertised.
+    window: usize,
+    /// The lengths of the messages that may be on their way, as far as they are known.
+    reserved: usize,
+    /// How many these are.
+    messages: usize,
+    /// Streams whose next message does not fit.
+    waiting: VecDeque<u32>,
+}
+
+impl Queue {
+    /// The peer's window: the largest one counts.
+    pub(in crate::send) fn note_window(&mut self, window: usize) {
+        if window > self.room.window {
+            self.room.window = window;
+            self.admit_waiting();
+        }
+    }
+
+    /// The stream may have something to send now.
+    pub(super) fn schedule(&mut self, slot: u32) {
+        let stream = &self.slots[at(slot)];
+        if stream.turn != Turn::Idle || stream.next(slot, self.fragment).is_none() {
+            return;
+        }
+        if self.admit(slot) {
+            self.slots[at(slot)].turn = Turn::Scheduled;
+            self.scheduler.activate(slot);
+        } else {
+            self.slots[at(slot)].turn = Turn::Waiting;
+            self.room.waiting.push_back(slot);
+        }
+    }
+
+    /// The same, or it may have nothing to send any more, or another message first.
+    pub(super) fn reschedule(&mut self, slot: u32) {
+        let stream = &self.slots[at(slot)];
+        let keeps_turn = match self.format {
+            Format::Data => stream.begun || stream.next(slot, self.fragment).is_some(),
+            Format::IData => false,
+        };
+        if !keeps_turn {
+            self.unschedule(slot);
+        }
+        self.schedule(slot);
+    }
+
+    /// Takes the stream out of the schedule; its next message, unless it has begun, has to fit anew.
+    pub(super) fn unschedule(&mut self, slot: u32) {
+        let stream = &mut self.slots[at(slot)];
+        match std::mem::replace(&mut stream.turn, Turn::Idle) {
+            Turn::Idle => {}
+            Turn::Scheduled => self.scheduler.remove(slot),
+            Turn::Waiting => self.room.waiting.retain(|waiting| *waiting != slot),
+        }
+        if !self.slots[at(slot)].begun {
+            self.release(slot);
+        }
+    }
+
+    /// The first stream has sent a fragment of `len` bytes; `end`: it was the last one of its message.
+    pub(super) fn finish_turn(&mut self, slot: u32, len: usize, end: bool) {
+        match self.format {
+            // RFC 9260 §3.3.1 wants the TSNs of a message in one run.
+            Format::Data if !end => return,
+            Format::Data | Format::IData => {}
+        }
+        let stream = &mut self.slots[at(slot)];
+        stream.turn = Turn::Idle;
+        self.scheduler.finish_first(len, stream.priority);
+        if end {
+            self.release(slot);
+        }
+        self.schedule(slot);
+    }
+
+    /// Counts `len` bytes for the message of the stream that may be on its way.
+    pub(super) fn reserve(&mut self, slot: u32, len: usize) {
+        let reserved = &mut self.slots[at(slot)].reserved;
+        self.room.messages += usize::from(*reserved == 0);
+        *reserved += len;
+        self.room.reserved += len;
+    }
+
+    fn release(&mut self, slot: u32) {
+        let reserved = std::mem::take(&mut self.slots[at(slot)].reserved);
+        if reserved > 0 {
+            self.room.reserved -= reserved;
+            self.room.messages -= 1;
+            self.admit_waiting();
+        }
+    }
+
+    /// Whether the stream may send its first message; if so, there is room for it.
+    fn admit(&mut self, slot: u32) -> bool {
+        let stream = &self.slots[at(slot)];
+        if self.format == Format::Data || stream.reserved > 0 {
+            return true;
+        }
+        let Some(len) = stream.long_message(self.fragment) else { return true };
+        // Those that wait come first, or a long message would wait for ever.
+        let admitted = self.room.waiting.is_empty() && self.room.holds(len);
+        if admitted {
+            self.reserve(slot, len);
+        }
+        admitted
+    }
+
+    fn admit_waiting(&mut self) {
+        while let Some(&slot) = self.room.waiting.front() {
+            let len = self.slots[at(slot)].long_message(self.fragment).unwrap_or(0);
+            if !self.room.holds(len) {
+                break;
+            }
+            self.room.waiting.pop_front();
+            self.reserve(slot, len);
+            self.slots[at(slot)].turn = Turn::Scheduled;
+            self.scheduler.activate(slot);
+        }
+    }
+}
+
+impl Room {
+    fn holds(&self, len: usize) -> bool {
+        self.messages == 0 || self.reserved.saturating_add(len) <= self.window
+    }
+}
