@@ -69,9 +69,8 @@
 //!
 //! # Not supported
 //!
-//! Several addresses, and everything about them (RFC 5061). Partial reliability (RFC 3758) and message interleaving
-//! (RFC 8260): channels with limited reliability are reliable for now, and neither extension is announced. Path MTU
-//! discovery. The deprecated payload protocols 52 and 54.
+//! Several addresses, and everything about them (RFC 5061). Path MTU discovery (RFC 8899). The deprecated payload
+//! protocols 52 and 54.
 
 mod association;
 mod congestion;
@@ -89,7 +88,7 @@ mod timer;
 mod wire;
 
 pub use association::{
-    Association, CloseReason, Config, Event, ResetError, SendError, State, Stats, TimeoutKind,
+    Association, CloseReason, Config, Drops, Event, Limits, ResetError, SendError, State, Stats, TimeoutKind,
 };
 pub use dcep::{
     Channel, ChannelCloseReason, ChannelEvent, ChannelId, ChannelInit, ChannelSendError, ChannelState,

@@ -1,5 +1,6 @@
 //! Settings of an association and of the channels on it.
 
+use super::Limits;
 use crate::congestion::InitialWindow;
 use crate::recv::ReceiverConfig;
 use crate::send::SenderConfig;
@@ -32,10 +33,13 @@ pub struct Config {
     pub(crate) heartbeat_interval: Duration,
     pub(crate) cookie_lifetime: Duration,
     pub(crate) zero_checksum: bool,
+    pub(crate) partial_reliability: bool,
+    pub(crate) interleaving: bool,
     pub(crate) allow_restart: bool,
     pub(crate) max_incoming_channels: usize,
     pub(crate) max_channel_name_bytes: usize,
     pub(crate) close_timeout: Duration,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Config {
@@ -61,10 +65,13 @@ impl Default for Config {
             heartbeat_interval: Duration::from_secs(30),
             cookie_lifetime: Duration::from_secs(60),
             zero_checksum: true,
+            partial_reliability: true,
+            interleaving: true,
             allow_restart: true,
             max_incoming_channels: 1024,
             max_channel_name_bytes: 1 << 20,
             close_timeout: Duration::from_secs(30),
+            limits: Limits::default(),
         }
     }
 }
@@ -239,6 +246,23 @@ impl Config {
         self
     }
 
+    /// Give up messages whose reliability is limited, with a peer that can be told so (RFC 3758).
+    ///
+    /// Default true. With false, or if the peer does not know FORWARD TSN, every message is sent until it arrives.
+    pub fn partial_reliability(mut self, value: bool) -> Self {
+        self.partial_reliability = value;
+        self
+    }
+
+    /// Interleave the fragments of messages on different streams, with a peer that knows I-DATA (RFC 8260).
+    ///
+    /// Default true. With false, or if the peer does not know it, a large message keeps all others waiting until it is sent.
+    /// It costs 4 bytes for each chunk.
+    pub fn interleaving(mut self, value: bool) -> Self {
+        self.interleaving = value;
+        self
+    }
+
     /// Whether a peer that lost its state may start anew (RFC 9260 §5.2.4 case A).
     ///
     /// Default true: all channels close, new ones may be opened. With false the peer's attempt is ignored.
@@ -271,6 +295,14 @@ impl Config {
         self
     }
 
+    /// Bounds on what a peer can make this side keep, do or answer.
+    ///
+    /// Default: those of [`Limits`], each with its origin.
+    pub fn limits(mut self, value: Limits) -> Self {
+        self.limits = value;
+        self
+    }
+
     pub(super) fn sender(&self) -> SenderConfig {
         let mut sender = SenderConfig::strict();
         if !self.strict {
@@ -288,7 +320,12 @@ impl Config {
             window: self.receive_window,
             max_message_size: self.max_receive_message_size,
             sack_delay: self.sack_delay,
-            ..ReceiverConfig::default()
+            max_gap_ranges: self.limits.gap_ranges,
+            max_tsn_distance: self.limits.tsn_distance,
+            max_duplicates: self.limits.duplicates_reported,
+            max_incomplete: self.limits.incomplete_messages,
+            max_incomplete_per_stream: self.limits.incomplete_messages_per_stream,
+            max_fragments: self.limits.fragments_per_message,
         }
     }
 }

@@ -65,9 +65,12 @@ pub(super) struct InitAck {
 }
 
 /// What is to be sent, in this order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ControlQueue {
     queue: VecDeque<Control>,
+    max_answers: usize,
+    /// Answers that found no room.
+    dropped: u64,
 }
 
 impl Control {
@@ -113,6 +116,11 @@ impl Control {
 }
 
 impl ControlQueue {
+    /// `max_answers`: when so much waits, the peer gets no more answers.
+    pub(super) fn new(max_answers: usize) -> Self {
+        Self { queue: VecDeque::new(), max_answers, dropped: 0 }
+    }
+
     /// Appends it, unless it is there already or the peer asked for too much at a time.
     pub(super) fn push(&mut self, control: Control) {
         if self.has_room_for(&control) {
@@ -127,9 +135,17 @@ impl ControlQueue {
         }
     }
 
-    fn has_room_for(&self, control: &Control) -> bool {
-        let full = control.is_answer() && self.queue.len() >= MAX_QUEUED;
-        !full && !self.queue.contains(control)
+    fn has_room_for(&mut self, control: &Control) -> bool {
+        if self.queue.contains(control) {
+            return false;
+        }
+        let full = control.is_answer() && self.queue.len() >= self.max_answers;
+        self.dropped += u64::from(full);
+        !full
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     pub(super) fn front(&self) -> Option<&Control> {
@@ -171,22 +187,19 @@ impl ControlQueue {
     }
 }
 
-/// Answers that wait at a time. More than one receive batch of well-behaved packets asks for.
-const MAX_QUEUED: usize = 64;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn answers_are_bounded_and_what_is_ours_is_kept() {
-        let mut queue = ControlQueue::default();
+        let mut queue = ControlQueue::new(64);
         for n in 0..1000_u32 {
             queue.push(Control::Abort { tag: n, reflected: true, fault: None });
         }
         queue.push(Control::Shutdown);
         queue.push(Control::Shutdown);
-        assert_eq!(queue.queue.len(), MAX_QUEUED + 1);
+        assert_eq!((queue.queue.len(), queue.dropped()), (65, 936));
         assert_eq!(queue.queue.back(), Some(&Control::Shutdown));
     }
 }

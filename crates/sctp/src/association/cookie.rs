@@ -47,6 +47,29 @@ pub(super) struct Capabilities {
     pub(super) zero_checksum: bool,
     /// It knows RE-CONFIG (RFC 6525).
     pub(super) reconfig: bool,
+    /// It knows FORWARD TSN (RFC 3758), or I-FORWARD-TSN if messages interleave (RFC 8260), and so do we.
+    pub(super) partial_reliability: bool,
+    /// It knows I-DATA (RFC 8260), and so do we: all user messages are I-DATA.
+    pub(super) interleaving: bool,
+}
+
+impl Capabilities {
+    fn to_flags(self) -> u32 {
+        let Self { zero_checksum, reconfig, partial_reliability, interleaving } = self;
+        u32::from(zero_checksum) * ZERO_CHECKSUM
+            | u32::from(reconfig) * RECONFIG
+            | u32::from(partial_reliability) * PARTIAL_RELIABILITY
+            | u32::from(interleaving) * INTERLEAVING
+    }
+
+    fn from_flags(flags: u32) -> Self {
+        Self {
+            zero_checksum: flags & ZERO_CHECKSUM != 0,
+            reconfig: flags & RECONFIG != 0,
+            partial_reliability: flags & PARTIAL_RELIABILITY != 0,
+            interleaving: flags & INTERLEAVING != 0,
+        }
+    }
 }
 
 /// Makes cookies and recognises its own.
@@ -119,9 +142,7 @@ impl Cookie {
         bytes.put_u16(self.incoming_streams);
         bytes.put_u32(self.tie_tags.local);
         bytes.put_u32(self.tie_tags.peer);
-        let flags = if self.capabilities.zero_checksum { ZERO_CHECKSUM } else { 0 }
-            | if self.capabilities.reconfig { RECONFIG } else { 0 };
-        bytes.put_u32(flags);
+        bytes.put_u32(self.capabilities.to_flags());
     }
 
     fn read(body: &[u8]) -> Option<Self> {
@@ -141,10 +162,7 @@ impl Cookie {
             outgoing_streams: fields.u16()?,
             incoming_streams: fields.u16()?,
             tie_tags: TieTags { local: fields.u32()?, peer: fields.u32()? },
-            capabilities: {
-                let flags = fields.u32()?;
-                Capabilities { zero_checksum: flags & ZERO_CHECKSUM != 0, reconfig: flags & RECONFIG != 0 }
-            },
+            capabilities: Capabilities::from_flags(fields.u32()?),
         })
     }
 }
@@ -185,6 +203,8 @@ const COOKIE_KEY_STREAMS: u64 = 1 << 32;
 const MAGIC: [u8; 4] = *b"Strt";
 const ZERO_CHECKSUM: u32 = 1;
 const RECONFIG: u32 = 2;
+const PARTIAL_RELIABILITY: u32 = 4;
+const INTERLEAVING: u32 = 8;
 const BODY_LEN: usize = 4 + 8 + 2 * 2 + 5 * 4 + 2 * 2 + 2 * 4 + 4;
 const COOKIE_LEN: usize = BODY_LEN + 32;
 
@@ -205,7 +225,7 @@ mod tests {
             outgoing_streams: 65535,
             incoming_streams: 1024,
             tie_tags: TieTags { local: 5, peer: 6 },
-            capabilities: Capabilities { zero_checksum: true, reconfig: false },
+            capabilities: Capabilities { zero_checksum: true, interleaving: true, ..Capabilities::default() },
         }
     }
 

@@ -1,12 +1,13 @@
 //! Messages in and out: what the owner calls, and DATA and SACK of the peer.
 
+use super::cookie::Capabilities;
 use super::errors::Fault;
 use super::state::Phase;
 use super::{Association, CloseReason, Inbound, SendError};
-use crate::number::{Ppid, StreamId};
-use crate::recv::{DataOutcome, Message, Part};
+use crate::number::{Ppid, StreamId, Tsn};
+use crate::recv::{DataOutcome, ForwardOutcome, Message, Part};
 use crate::send::{Acked, Reliability, SackOutcome};
-use crate::wire::{Data, Sack};
+use crate::wire::{Data, ForwardTsn, IData, IForwardTsn, Sack};
 use bytes::Bytes;
 use std::time::Instant;
 use tracing::trace;
@@ -73,6 +74,14 @@ impl Association {
         self.receiver.recv_part(stream)
     }
 
+    /// How large the share of a stream is while several have messages to send (RFC 8831 §6.4): in proportion to the priorities if
+    /// the peer knows I-DATA (RFC 8260 §3.6), otherwise messages take turns whatever their priorities are.
+    ///
+    /// Default 256, the "normal" of RFC 8831 §6.4; 0 counts as 1. It is forgotten when the stream is reset.
+    pub fn set_priority(&mut self, stream: StreamId, priority: u16) {
+        self.sender.set_priority(stream, priority);
+    }
+
     /// Payload accepted by `send` and not yet in a packet.
     pub fn buffered_amount(&self, stream: StreamId) -> usize {
         self.sender.buffered_amount(stream)
@@ -133,25 +142,109 @@ impl Association {
     }
 
     pub(super) fn on_data(&mut self, now: Instant, data: &Data<'_>, inbound: &mut Inbound) {
-        if !self.phase.takes_data() {
-            return;
+        match self.receiving() {
+            None => {}
+            // RFC 8260 §2.2.3: "the reception of a DATA chunk is a violation of the above rules and therefore the receiver
+            // of the DATA chunk MUST abort the association".
+            Some(Capabilities { interleaving: true, .. }) => self.violation(now, "DATA in place of I-DATA"),
+            Some(_) => {
+                inbound.has_data = true;
+                let outcome = self.receiver.handle_data(data);
+                self.on_data_outcome(now, outcome, (data.tsn, data.stream), inbound);
+            }
         }
-        inbound.has_data = true;
-        match self.receiver.handle_data(data) {
+    }
+
+    pub(super) fn on_i_data(&mut self, now: Instant, data: &IData<'_>, inbound: &mut Inbound) {
+        match self.receiving() {
+            None => {}
+            // RFC 8260 §2.2.3: "The same applies if I-DATA support has not been negotiated for an association and an I-DATA
+            // chunk is received."
+            Some(Capabilities { interleaving: false, .. }) => self.violation(now, "I-DATA in place of DATA"),
+            Some(_) => {
+                inbound.has_data = true;
+                let outcome = self.receiver.handle_i_data(data);
+                self.on_data_outcome(now, outcome, (data.tsn, data.stream), inbound);
+            }
+        }
+    }
+
+    pub(super) fn on_forward_tsn(&mut self, now: Instant, forward: &ForwardTsn<'_>, inbound: &mut Inbound) {
+        match self.receiving() {
+            None => {}
+            // RFC 8260 §2.3.1: "The FORWARD-TSN chunk MUST be used in combination with the DATA chunk".
+            Some(Capabilities { interleaving: true, .. }) => {
+                self.violation(now, "FORWARD TSN in place of I-FORWARD-TSN");
+            }
+            // RFC 3758 §3.3.2: "It MUST instead act as if it does NOT support the FORWARD TSN chunk, returning an ERROR
+            // to the peer upon receipt of any FORWARD TSN."
+            Some(Capabilities { partial_reliability: false, .. }) => self.report_chunk(inbound, forward),
+            Some(_) => {
+                inbound.has_data = true;
+                let outcome = self.receiver.handle_forward_tsn(forward);
+                self.on_forward_outcome(now, outcome, forward.new_cumulative_tsn);
+            }
+        }
+    }
+
+    pub(super) fn on_i_forward_tsn(
+        &mut self,
+        now: Instant,
+        forward: &IForwardTsn<'_>,
+        inbound: &mut Inbound,
+    ) {
+        match self.receiving() {
+            None => {}
+            // RFC 8260 §2.3.1: "The I-FORWARD-TSN chunk MUST be used in combination with the I-DATA chunk and MUST NOT be
+            // used in combination with the DATA chunk."
+            Some(Capabilities { interleaving: false, .. }) => {
+                self.violation(now, "I-FORWARD-TSN in place of FORWARD TSN");
+            }
+            Some(Capabilities { partial_reliability: false, .. }) => self.report_chunk(inbound, forward),
+            Some(_) => {
+                inbound.has_data = true;
+                let outcome = self.receiver.handle_i_forward_tsn(forward);
+                self.on_forward_outcome(now, outcome, forward.new_cumulative_tsn);
+            }
+        }
+    }
+
+    /// What was agreed on with a peer whose messages are taken now.
+    fn receiving(&self) -> Option<Capabilities> {
+        self.phase.tcb().filter(|_| self.phase.takes_data()).map(|tcb| tcb.capabilities)
+    }
+
+    fn on_data_outcome(
+        &mut self,
+        now: Instant,
+        outcome: DataOutcome,
+        (tsn, stream): (Tsn, StreamId),
+        inbound: &mut Inbound,
+    ) {
+        match outcome {
             DataOutcome::Accepted | DataOutcome::Duplicate => {}
-            DataOutcome::Dropped(reason) => trace!(tsn = data.tsn.0, ?reason, "DATA dropped"),
+            DataOutcome::Dropped(reason) => trace!(tsn = tsn.0, ?reason, "DATA dropped"),
             // RFC 9260 §6.5: acknowledged, and reported.
-            DataOutcome::InvalidStream => self.report(inbound, Fault::InvalidStream(data.stream)),
+            DataOutcome::InvalidStream => self.report(inbound, Fault::InvalidStream(stream)),
             DataOutcome::NoUserData => {
                 let what = "DATA without user data";
-                self.abort_with(now, Fault::NoUserData(data.tsn), CloseReason::RemoteViolation(what));
+                self.abort_with(now, Fault::NoUserData(tsn), CloseReason::RemoteViolation(what));
             }
             DataOutcome::Violation(what) => self.violation(now, what),
+            DataOutcome::TooLarge(stream) => self.events.push_back(super::Event::MessageTooLarge(stream)),
+            // RFC 9260 §3.3.10.4: the peer fills the buffer with messages that it does not complete.
             DataOutcome::OutOfResource => {
                 let what = "more incomplete messages than there is room for";
                 self.abort_with(now, Fault::OutOfResource, CloseReason::RemoteViolation(what));
             }
-            DataOutcome::TooLarge(stream) => self.events.push_back(super::Event::MessageTooLarge(stream)),
+        }
+    }
+
+    fn on_forward_outcome(&mut self, now: Instant, outcome: ForwardOutcome, tsn: Tsn) {
+        match outcome {
+            ForwardOutcome::Advanced | ForwardOutcome::Stale => {}
+            ForwardOutcome::OutsideWindow => trace!(tsn = tsn.0, "FORWARD TSN outside the window"),
+            ForwardOutcome::Violation(what) => self.violation(now, what),
         }
     }
 

@@ -187,13 +187,13 @@ impl Association {
             peer_rwnd: tcb.peer_window,
             streams: tcb.outgoing_streams,
             max_packet: self.config.max_packet_size,
-            partial_reliability: false,
-            interleaving: false,
+            partial_reliability: tcb.capabilities.partial_reliability,
+            interleaving: tcb.capabilities.interleaving,
         }
     }
 
     fn start_receiving(&mut self, now: Instant, tcb: &Tcb) {
-        self.receiver.start(tcb.peer_tsn, tcb.incoming_streams, false);
+        self.receiver.start(tcb.peer_tsn, tcb.incoming_streams, tcb.capabilities.interleaving);
         self.receiver.set_path(self.sender.rto(), None);
         self.reset.start(tcb.local_tsn, tcb.peer_tsn);
         self.errors = 0;

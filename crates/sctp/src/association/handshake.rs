@@ -6,7 +6,7 @@ use super::control::{Control, InitAck};
 use super::cookie::{Capabilities, Cookie, TieTags};
 use super::errors::Fault;
 use super::state::{Phase, Tcb};
-use super::{Association, CloseReason, TimeoutKind};
+use super::{Association, CloseReason, Config, TimeoutKind};
 use crate::number::Tsn;
 use crate::timer::Timer;
 use crate::wire::{Init, Parameter, Parameters, Unknown};
@@ -31,11 +31,23 @@ impl LocalInit {
 /// What the peer's parameters say.
 #[derive(Debug, Default)]
 struct Offer<'a> {
-    capabilities: Capabilities,
+    zero_checksum: bool,
+    /// By the parameter of RFC 3758 §3.1, or by listing the chunk type: some stacks say it only there, and RFC 5061 §4.2.7
+    /// has it that "the sender MUST support both the sending and the receiving of any chunk types listed".
+    forward_tsn: bool,
+    extensions: Extensions,
     cookie: Option<&'a [u8]>,
     host_name: bool,
     /// To be reported (RFC 9260 §3.2.1), whole, at most [`MAX_REPORTED`] bytes.
     unrecognized: Vec<Bytes>,
+}
+
+/// Which of the chunk types in use here the peer lists (RFC 5061 §4.2.7).
+#[derive(Clone, Copy, Debug, Default)]
+struct Extensions {
+    reconfig: bool,
+    i_data: bool,
+    i_forward_tsn: bool,
 }
 
 impl Association {
@@ -126,7 +138,7 @@ impl Association {
                 return self.answer_stranger(now, abort);
             }
         };
-        let tcb = self.agree(init, local, offer.capabilities, tie_tags);
+        let tcb = self.agree(init, local, self.capabilities(&offer), tie_tags);
         let cookie = self.seal_cookie(now, &tcb);
         self.control.push(Control::InitAck(Box::new(InitAck {
             peer_tag: init.initiate_tag,
@@ -166,7 +178,8 @@ impl Association {
             Some((Fault::UnresolvableAddress, "INIT ACK with a host name"))
         } else if offer.cookie.is_none_or(<[u8]>::is_empty) {
             Some((Fault::MissingCookie, "INIT ACK without a cookie"))
-        } else if offer.cookie.is_some_and(|cookie| cookie.len() > MAX_PEER_COOKIE) {
+        } else if offer.cookie.is_some_and(|cookie| cookie.len() > self.config.limits.peer_cookie_size) {
+            self.counters.oversized_cookies += 1;
             Some((Fault::InvalidMandatoryParameter, "cookie too large"))
         } else {
             None
@@ -180,7 +193,7 @@ impl Association {
             return self.end(now, CloseReason::RemoteViolation(what));
         }
         let tie_tags = TieTags { local: nonzero(&mut self.rng), peer: nonzero(&mut self.rng) };
-        let tcb = self.agree(init, self.local, offer.capabilities, tie_tags);
+        let tcb = self.agree(init, self.local, self.capabilities(&offer), tie_tags);
         let cookie = Bytes::copy_from_slice(offer.cookie.unwrap_or_default());
         let t1 = self.start_t1(now);
         self.change(Phase::CookieEchoed { t1, again, tcb, cookie }, "INIT ACK");
@@ -223,36 +236,59 @@ impl Association {
         })
     }
 
-    /// None: a parameter with an impossible value.
-    fn read_offer<'a>(&self, parameters: &Parameters<'a>) -> Option<Offer<'a>> {
+    /// None: a parameter with an impossible value, or too many.
+    fn read_offer<'a>(&mut self, parameters: &Parameters<'a>) -> Option<Offer<'a>> {
         let mut offer = Offer::default();
-        for parameter in parameters.iter() {
+        for (count, parameter) in parameters.iter().enumerate() {
+            if count >= self.config.limits.init_parameters {
+                self.counters.crowded_inits += 1;
+                return None;
+            }
             match parameter.ok()? {
                 Parameter::StateCookie(cookie) => offer.cookie = offer.cookie.or(Some(cookie)),
                 Parameter::HostName(_) => offer.host_name = true,
                 Parameter::ZeroChecksumAcceptable(method) => {
-                    offer.capabilities.zero_checksum |= self.config.zero_checksum && method == EDMID_DTLS;
+                    offer.zero_checksum |= method == EDMID_DTLS;
                 }
-                Parameter::SupportedExtensions(types) => {
-                    offer.capabilities.reconfig |= types.contains(&RE_CONFIG);
-                }
+                Parameter::ForwardTsnSupported => offer.forward_tsn = true,
+                Parameter::SupportedExtensions(types) => offer.note_extensions(types),
                 Parameter::Unknown(unknown) => offer.note_unknown(&unknown),
-                // RFC 8261 §6.1: one path, the DTLS connection; addresses mean nothing. ECN is not used, and partial
-                // reliability is not offered.
+                // RFC 8261 §6.1: one path, the DTLS connection; addresses mean nothing. ECN is not used.
                 Parameter::Ipv4(_)
                 | Parameter::Ipv6(_)
                 | Parameter::Unrecognized(_)
                 | Parameter::CookiePreservative(_)
                 | Parameter::SupportedAddressTypes(_)
-                | Parameter::EcnCapable
-                | Parameter::ForwardTsnSupported => {}
+                | Parameter::EcnCapable => {}
             }
         }
         Some(offer)
     }
+
+    /// What both sides have: what the peer offers, as far as the configuration wants it.
+    fn capabilities(&self, offer: &Offer<'_>) -> Capabilities {
+        let interleaving = self.config.interleaving && offer.extensions.i_data;
+        // RFC 8260 §2.3.1: "The partial reliability extension is negotiated and can be used in combination with user
+        // message interleaving only if both endpoints indicated their support of user message interleaving and the
+        // I-FORWARD-TSN chunk."
+        let skips = offer.forward_tsn && (!interleaving || offer.extensions.i_forward_tsn);
+        Capabilities {
+            zero_checksum: self.config.zero_checksum && offer.zero_checksum,
+            reconfig: offer.extensions.reconfig,
+            partial_reliability: self.config.partial_reliability && skips,
+            interleaving,
+        }
+    }
 }
 
 impl Offer<'_> {
+    fn note_extensions(&mut self, types: &[u8]) {
+        self.forward_tsn |= types.contains(&FORWARD_TSN);
+        self.extensions.reconfig |= types.contains(&RE_CONFIG);
+        self.extensions.i_data |= types.contains(&I_DATA);
+        self.extensions.i_forward_tsn |= types.contains(&I_FORWARD_TSN);
+    }
+
     fn note_unknown(&mut self, unknown: &Unknown<'_>) {
         let held = self.unrecognized.iter().map(Bytes::len).sum::<usize>();
         if unknown.action().reports() && held.saturating_add(unknown.value.len()) <= MAX_REPORTED {
@@ -264,12 +300,19 @@ impl Offer<'_> {
 }
 
 /// The parameters of our INIT and INIT ACK beside the cookie and reports.
-pub(super) fn our_parameters<'a>(zero_checksum: bool) -> impl Iterator<Item = Parameter<'a>> {
+pub(super) fn our_parameters<'a>(config: &Config) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
     // RFC 9653: packets without a checksum are welcome, DTLS has checked them.
-    zero_checksum
-        .then_some(Parameter::ZeroChecksumAcceptable(EDMID_DTLS))
-        .into_iter()
-        .chain([Parameter::SupportedExtensions(&SUPPORTED_EXTENSIONS)])
+    let zero_checksum = config.zero_checksum.then_some(Parameter::ZeroChecksumAcceptable(EDMID_DTLS));
+    let forward_tsn = config.partial_reliability.then_some(Parameter::ForwardTsnSupported);
+    // RFC 5061 §4.2.7: the chunk types beyond RFC 9260 that are welcome.
+    let extensions: &[u8] = match (config.partial_reliability, config.interleaving) {
+        (false, false) => &[RE_CONFIG],
+        (true, false) => &[RE_CONFIG, FORWARD_TSN],
+        (false, true) => &[RE_CONFIG, I_DATA],
+        (true, true) => &[RE_CONFIG, FORWARD_TSN, I_DATA, I_FORWARD_TSN],
+    };
+    let extensions = Parameter::SupportedExtensions(extensions);
+    zero_checksum.into_iter().chain(forward_tsn).chain([extensions])
 }
 
 /// Parameters one after another, each with its padding.
@@ -293,13 +336,15 @@ pub(super) fn nonzero(rng: &mut impl Rng) -> u32 {
 
 /// RFC 9260 §3.3.2: "The Advertised Receiver Window Credit MUST NOT be smaller than 1500."
 const MIN_WINDOW: u32 = 1500;
-/// Cookies of known stacks have a few hundred bytes; one that needs several packets would never arrive.
-const MAX_PEER_COOKIE: usize = 8 << 10;
 /// Bytes of unrecognized parameters that are reported.
 const MAX_REPORTED: usize = 256;
 /// RFC 9653: the error detection method "SCTP over DTLS".
 const EDMID_DTLS: u32 = 1;
+/// RFC 8260 §2.1.
+const I_DATA: u8 = 64;
 /// RFC 6525 §3.1.
 const RE_CONFIG: u8 = 130;
-/// RFC 5061 §4.2.7: the chunk types beyond RFC 9260 that are implemented here.
-const SUPPORTED_EXTENSIONS: [u8; 1] = [RE_CONFIG];
+/// RFC 3758 §3.2.
+const FORWARD_TSN: u8 = 192;
+/// RFC 8260 §2.3.1.
+const I_FORWARD_TSN: u8 = 194;

@@ -110,7 +110,9 @@ impl Association {
         };
         // What does not fit into a packet with its headers is dropped, not cut: a cut answer would be a wrong one.
         let limit = self.config.max_packet_size.saturating_sub(wire::Header::LEN + 3);
-        if answers && heartbeat.len() <= limit && self.heartbeat_limit.allow(now) {
+        if answers && heartbeat.len() > limit {
+            self.counters.oversized_heartbeats += 1;
+        } else if answers && self.heartbeat_limit.allow(now) {
             // RFC 9260 §8.3: "copied unchanged from the received HEARTBEAT chunk".
             self.control.push(Control::HeartbeatAck {
                 info: Bytes::copy_from_slice(heartbeat.info),

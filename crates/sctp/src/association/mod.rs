@@ -9,6 +9,7 @@ mod errors;
 mod event;
 mod handshake;
 mod heartbeat;
+mod limits;
 mod ootb;
 mod reset;
 mod shutdown;
@@ -21,7 +22,8 @@ mod transmit;
 pub use crate::send::SendError;
 pub use config::Config;
 pub use event::{CloseReason, Event, ResetError, State, TimeoutKind};
-pub use stats::Stats;
+pub use limits::Limits;
+pub use stats::{Drops, Stats};
 
 use crate::recv::{Receiver, ReceiverEvent};
 use crate::send::{Sender, SenderEvent};
@@ -76,6 +78,16 @@ struct Inbound {
     reported: bool,
 }
 
+/// What a peer has to know of an association to talk to it.
+#[cfg(feature = "__fuzzing")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Agreed {
+    pub(crate) local_tag: u32,
+    pub(crate) local_tsn: crate::number::Tsn,
+    pub(crate) peer_tsn: crate::number::Tsn,
+    pub(crate) interleaving: bool,
+}
+
 /// Whether the chunks behind one count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
@@ -97,13 +109,13 @@ impl Association {
             rng,
             sender: Sender::new(config.sender()),
             receiver: Receiver::new(config.receiver()),
-            control: ControlQueue::default(),
+            control: ControlQueue::new(config.limits.queued_answers),
             reset: Reset::new(),
             prober: Prober::new(now),
             max_send_message_size: None,
             errors: 0,
-            stranger_limit: RateLimit::new(MAX_STRANGER_ANSWERS, now),
-            heartbeat_limit: RateLimit::new(MAX_HEARTBEAT_ANSWERS, now),
+            stranger_limit: RateLimit::new(config.limits.stranger_answers_per_second, now),
+            heartbeat_limit: RateLimit::new(config.limits.heartbeat_answers_per_second, now),
             events: VecDeque::new(),
             counters: Counters::default(),
             config,
@@ -162,6 +174,10 @@ impl Association {
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
         self.counters.packets_received += 1;
         self.counters.bytes_received += u64::try_from(packet.len()).unwrap_or(u64::MAX);
+        if packet.len() > self.config.limits.received_packet_size {
+            self.counters.oversized_packets += 1;
+            return self.drop_packet("larger than any record below");
+        }
         match wire::parse(packet, self.takes_zero_checksum(packet)) {
             Ok((header, chunks)) => {
                 if tracing::enabled!(tracing::Level::TRACE) {
@@ -225,6 +241,9 @@ impl Association {
     pub fn stats(&self) -> Stats {
         let sender = self.sender.stats();
         Stats {
+            messages_abandoned: sender.messages_abandoned,
+            bytes_abandoned: sender.bytes_abandoned,
+            drops: self.drops(),
             packets_sent: self.counters.packets_sent,
             packets_received: self.counters.packets_received,
             packets_dropped: self.counters.packets_dropped,
@@ -241,6 +260,25 @@ impl Association {
             local_rwnd: self.receiver.window(),
             bytes_in_flight: sender.bytes_in_flight,
             mtu: self.config.max_packet_size,
+        }
+    }
+
+    fn drops(&self) -> Drops {
+        let receiver = self.receiver.stats();
+        Drops {
+            oversized_packets: self.counters.oversized_packets,
+            crowded_packets: self.counters.crowded_packets,
+            crowded_inits: self.counters.crowded_inits,
+            oversized_cookies: self.counters.oversized_cookies,
+            stranger_answers: self.stranger_limit.refused(),
+            heartbeat_answers: self.heartbeat_limit.refused() + self.counters.oversized_heartbeats,
+            queued_answers: self.control.dropped(),
+            beyond_tsn_distance: receiver.outside_window,
+            beyond_gap_ranges: receiver.too_many_gaps,
+            unreported_duplicates: receiver.duplicates_unreported,
+            beyond_incomplete_messages: receiver.too_many_incomplete,
+            buffer_full: receiver.buffer_full + receiver.out_of_resource,
+            oversized_messages: receiver.messages_too_large + receiver.too_many_fragments,
         }
     }
 
@@ -301,34 +339,13 @@ impl Association {
     }
 
     /// A packet with our verification tag.
-    fn handle_own(&mut self, now: Instant, header: &Header, mut chunks: Chunks<'_>, inbound: &mut Inbound) {
+    fn handle_own(&mut self, now: Instant, header: &Header, chunks: Chunks<'_>, inbound: &mut Inbound) {
         let mut rest = chunks;
         if let Some(Ok(Chunk::CookieEcho(echo))) = rest.next() {
             return self.handle_packet_with_cookie(now, header, echo.cookie, rest, inbound);
         }
-        let mut control_chunks = 0;
-        for chunk in &mut chunks {
-            match chunk {
-                // RFC 9260 §6.10: "An endpoint MUST NOT bundle INIT, INIT ACK, or SHUTDOWN COMPLETE chunks with any other
-                // chunks." What comes in company is not the peer's.
-                Ok(Chunk::InitAck(_) | Chunk::ShutdownComplete(_)) if rest.next().is_some() => {
-                    self.drop_packet("INIT ACK or SHUTDOWN COMPLETE with other chunks");
-                    break;
-                }
-                Ok(chunk) => {
-                    if !matches!(chunk, Chunk::Data(_)) {
-                        control_chunks += 1;
-                    }
-                    if control_chunks > MAX_CONTROL_CHUNKS
-                        || self.on_chunk(now, header, &chunk, inbound) == Flow::Stop
-                    {
-                        break;
-                    }
-                }
-                Err(error) => debug!(%error, "chunk dropped"),
-            }
-        }
-        self.receiver.end_of_packet(now);
+        let is_alone = rest.next().is_none();
+        self.on_chunks(now, header, chunks, is_alone, inbound);
         self.note_packet_in_shutdown(now, inbound);
     }
 
@@ -343,18 +360,50 @@ impl Association {
     ) {
         let echoed = self.on_cookie_echo(now, header, cookie, inbound);
         if echoed == Echoed::Accepted && self.local_tag() == Some(header.verification_tag) {
-            for chunk in rest.flatten().take(MAX_CONTROL_CHUNKS) {
-                if self.on_chunk(now, header, &chunk, inbound) == Flow::Stop {
+            self.on_chunks(now, header, rest, false, inbound);
+        }
+    }
+
+    /// Chunks of one packet in their order, until one of them ends it.
+    fn on_chunks(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        chunks: Chunks<'_>,
+        is_alone: bool,
+        inbound: &mut Inbound,
+    ) {
+        let mut control_chunks = 0;
+        for chunk in chunks {
+            match chunk {
+                // RFC 9260 §6.10: "An endpoint MUST NOT bundle INIT, INIT ACK, or SHUTDOWN COMPLETE chunks with any other
+                // chunks." What comes in company is not the peer's.
+                Ok(Chunk::InitAck(_) | Chunk::ShutdownComplete(_)) if !is_alone => {
+                    self.drop_packet("INIT ACK or SHUTDOWN COMPLETE with other chunks");
                     break;
                 }
+                Ok(chunk) => {
+                    control_chunks += usize::from(!matches!(chunk, Chunk::Data(_) | Chunk::IData(_)));
+                    if control_chunks > self.config.limits.chunks_per_packet {
+                        self.counters.crowded_packets += 1;
+                        break;
+                    }
+                    if self.on_chunk(now, header, &chunk, inbound) == Flow::Stop {
+                        break;
+                    }
+                }
+                Err(error) => debug!(%error, "chunk dropped"),
             }
-            self.receiver.end_of_packet(now);
         }
+        self.receiver.end_of_packet(now);
     }
 
     fn on_chunk(&mut self, now: Instant, header: &Header, chunk: &Chunk<'_>, inbound: &mut Inbound) -> Flow {
         match chunk {
             Chunk::Data(data) => self.on_data(now, data, inbound),
+            Chunk::IData(data) => self.on_i_data(now, data, inbound),
+            Chunk::ForwardTsn(forward) => self.on_forward_tsn(now, forward, inbound),
+            Chunk::IForwardTsn(forward) => self.on_i_forward_tsn(now, forward, inbound),
             Chunk::Sack(sack) => self.on_sack(now, sack),
             Chunk::InitAck(init) => self.on_init_ack(now, init),
             Chunk::Heartbeat(heartbeat) => self.on_heartbeat(now, heartbeat),
@@ -391,13 +440,6 @@ impl Association {
                 }
                 return if unknown.action().stops() { Flow::Stop } else { Flow::Continue };
             }
-            // Not announced, so these are as good as unknown (RFC 9260 §3.2): types 64, 192 and 194.
-            Chunk::IData(chunk) => {
-                self.report_chunk(inbound, chunk);
-                return Flow::Stop;
-            }
-            Chunk::ForwardTsn(chunk) => self.report_chunk(inbound, chunk),
-            Chunk::IForwardTsn(chunk) => self.report_chunk(inbound, chunk),
         }
         if matches!(self.phase, Phase::Ended { .. }) { Flow::Stop } else { Flow::Continue }
     }
@@ -464,10 +506,15 @@ impl Association {
         }
     }
 
-    /// Our tag, our first TSN and the peer's, while there is a peer.
+    /// What was agreed on, while there is a peer.
     #[cfg(feature = "__fuzzing")]
-    pub(crate) fn agreed(&self) -> Option<(u32, crate::number::Tsn, crate::number::Tsn)> {
-        self.phase.tcb().map(|tcb| (tcb.local_tag, tcb.local_tsn, tcb.peer_tsn))
+    pub(crate) fn agreed(&self) -> Option<Agreed> {
+        self.phase.tcb().map(|tcb| Agreed {
+            local_tag: tcb.local_tag,
+            local_tsn: tcb.local_tsn,
+            peer_tsn: tcb.peer_tsn,
+            interleaving: tcb.capabilities.interleaving,
+        })
     }
 
     /// What must hold after each input.
@@ -501,12 +548,6 @@ fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
-/// Chunks other than DATA that are looked at in one packet.
-const MAX_CONTROL_CHUNKS: usize = 256;
-/// Answers a second to packets out of the blue.
-const MAX_STRANGER_ANSWERS: u32 = 10;
-/// HEARTBEATs answered a second.
-const MAX_HEARTBEAT_ANSWERS: u32 = 20;
 /// RFC 9260 §3.2.
 const INIT: u8 = 1;
 const COOKIE_ECHO: u8 = 10;

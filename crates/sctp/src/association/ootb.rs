@@ -14,11 +14,12 @@ pub(super) struct RateLimit {
     per_second: u32,
     left: u32,
     window: Instant,
+    refused: u64,
 }
 
 impl RateLimit {
     pub(super) fn new(per_second: u32, now: Instant) -> Self {
-        Self { per_second, left: per_second, window: now }
+        Self { per_second, left: per_second, window: now, refused: 0 }
     }
 
     pub(super) fn allow(&mut self, now: Instant) -> bool {
@@ -28,7 +29,13 @@ impl RateLimit {
         }
         let allowed = self.left > 0;
         self.left = self.left.saturating_sub(1);
+        self.refused += u64::from(!allowed);
         allowed
+    }
+
+    /// How often the answer was no.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
     }
 }
 

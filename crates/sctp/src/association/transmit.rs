@@ -76,8 +76,11 @@ impl Association {
         if self.phase.takes_data() {
             self.receiver.write_sack(&mut packet);
         }
-        if data && self.sender.write_data(now, &mut packet) {
-            self.prober.note_use(now);
+        if data {
+            self.sender.write_forward_tsn(now, &mut packet);
+            if self.sender.write_data(now, &mut packet) {
+                self.prober.note_use(now);
+            }
         }
         packet.finish(checksum) > 0
     }
@@ -181,7 +184,7 @@ impl Association {
     }
 
     fn write_init(&self, packet: &mut PacketWriter<'_>) -> bool {
-        let parameters: Vec<_> = our_parameters(self.config.zero_checksum).collect();
+        let parameters: Vec<_> = our_parameters(&self.config).collect();
         packet.push(&Init {
             initiate_tag: self.local.tag,
             a_rwnd: self.window_field(),
@@ -193,7 +196,7 @@ impl Association {
     }
 
     fn write_init_ack(&self, packet: &mut PacketWriter<'_>, ack: &InitAck) -> bool {
-        let parameters: Vec<_> = our_parameters(self.config.zero_checksum)
+        let parameters: Vec<_> = our_parameters(&self.config)
             .chain([Parameter::StateCookie(&ack.cookie)])
             .chain(ack.unrecognized.iter().map(|whole| Parameter::Unrecognized(whole)))
             .collect();

@@ -1,21 +1,24 @@
 //! An established association with channels, and a peer inside DTLS that sends what it likes.
 
 use crate::dcep::{ChannelId, ChannelInit, ChannelState, Channels, MessageKind, Role};
-use crate::number::{Ppid, Ssn, StreamId, Tsn};
+use crate::number::{Mid, Ppid, Ssn, StreamId, Tsn};
 use crate::wire::{
-    self, Checksum, Chunk, Data, GapBlock, Header, List, PacketWriter, ReConfig, ReconfigParameter,
-    ReconfigParameters, Sack, WriteChunk,
+    self, Checksum, Chunk, Data, ForwardTsn, Fragment, GapBlock, Header, IData, IForwardTsn, List,
+    PacketWriter, ReConfig, ReconfigParameter, ReconfigParameters, Sack, SkippedMessages, SkippedStream,
+    WriteChunk,
 };
-use crate::{Config, State};
+use crate::{Config, Reliability, State};
 use bytes::{Bytes, BytesMut};
 use std::time::{Duration, Instant};
 
 /// A script of packets, calls and time, run against an association that its peer has just opened.
 ///
-/// Numbers in the script are relative to those of the association, so that a fuzzer reaches past the checks.
+/// The first byte says what the two agree on. Numbers in the script are relative to those of the association, so that a
+/// fuzzer reaches past the checks.
 pub fn association(script: &[u8]) {
-    let mut run = Run::new();
     let mut script = Script(script);
+    let agreement = script.byte_or_0();
+    let mut run = Run::new(agreement & 1 != 0, agreement & 2 != 0);
     while let Some(step) = script.byte() {
         run.step(step, &mut script);
         run.check();
@@ -30,13 +33,18 @@ struct Run {
     /// The first TSNs of the association and of its peer.
     local_tsn: u32,
     peer_tsn: u32,
+    interleaving: bool,
     opened: Vec<ChannelId>,
 }
 
 impl Run {
-    fn new() -> Self {
+    fn new(partial_reliability: bool, interleaving: bool) -> Self {
         let now = Instant::now();
-        let config = Config::default().receive_window(200_000).max_receive_message_size(50_000);
+        let config = Config::default()
+            .receive_window(200_000)
+            .max_receive_message_size(50_000)
+            .partial_reliability(partial_reliability)
+            .interleaving(interleaving);
         let mut end = Channels::new(config.clone(), [1; 32], now);
         let mut peer = Channels::new(config, [2; 32], now);
         end.set_role(now, Role::Client);
@@ -51,12 +59,22 @@ impl Run {
             packet.clear();
         }
         assert_eq!(end.association().state(), State::Established);
-        let (tag, local_tsn, peer_tsn) = end.association().agreed().expect("it is established");
-        Self { now, end, tag, local_tsn: local_tsn.0, peer_tsn: peer_tsn.0, opened }
+        let mut run = Self { now, end, tag: 0, local_tsn: 0, peer_tsn: 0, interleaving, opened };
+        run.read_agreement();
+        run
+    }
+
+    /// Numbers and ways are new after a restart.
+    fn read_agreement(&mut self) {
+        if let Some(agreed) = self.end.association().agreed() {
+            self.tag = agreed.local_tag;
+            (self.local_tsn, self.peer_tsn) = (agreed.local_tsn.0, agreed.peer_tsn.0);
+            self.interleaving = agreed.interleaving;
+        }
     }
 
     fn step(&mut self, step: u8, script: &mut Script<'_>) {
-        match step % 12 {
+        match step % 14 {
             0 => self.raw_packet(script),
             1..=3 => self.data(script),
             4 | 5 => self.sack(script),
@@ -73,7 +91,8 @@ impl Run {
             }
             9 => self.call(script),
             10 => self.read(),
-            _ => self.init(script),
+            11 => self.init(script),
+            _ => self.forward_tsn(script),
         }
     }
 
@@ -92,7 +111,7 @@ impl Run {
         let length = usize::from(script.u16() % 1200);
         let payload = vec![ppid; length];
         let own = script.take(usize::from(flags >> 4));
-        self.feed(&Data {
+        let data = Data {
             tsn: Tsn(self.peer_tsn.wrapping_add(offset.into())),
             stream: StreamId(u16::from(stream % 8)),
             ssn: Ssn(u16::from(stream / 8)),
@@ -102,7 +121,35 @@ impl Run {
             unordered: flags & 4 != 0,
             immediate: flags & 8 != 0,
             payload: if own.is_empty() { &payload } else { own },
-        });
+        };
+        if self.interleaving {
+            self.feed(&interleaved(&data, script.byte_or_0()));
+        } else {
+            self.feed(&data);
+        }
+    }
+
+    fn forward_tsn(&mut self, script: &mut Script<'_>) {
+        let (offset, count) = (script.byte_or_0(), script.byte_or_0() % 6);
+        let new_cumulative_tsn = Tsn(self.peer_tsn.wrapping_sub(1).wrapping_add(offset.into()));
+        let entries: Vec<(StreamId, u8)> =
+            (0..count).map(|_| (StreamId(u16::from(script.byte_or_0() % 10)), script.byte_or_0())).collect();
+        if self.interleaving {
+            let messages = |(stream, number): &(StreamId, u8)| SkippedMessages {
+                stream: *stream,
+                unordered: number & 1 != 0,
+                mid: Mid(u32::from(number / 2)),
+            };
+            let streams: Vec<_> = entries.iter().map(messages).collect();
+            self.feed(&IForwardTsn { new_cumulative_tsn, streams: List::new(&streams) });
+        } else {
+            let ordered = |(stream, number): &(StreamId, u8)| SkippedStream {
+                stream: *stream,
+                ssn: Ssn((*number).into()),
+            };
+            let streams: Vec<_> = entries.iter().map(ordered).collect();
+            self.feed(&ForwardTsn { new_cumulative_tsn, streams: List::new(&streams) });
+        }
     }
 
     fn sack(&mut self, script: &mut Script<'_>) {
@@ -178,10 +225,7 @@ impl Run {
                 }
             }
         }
-        // After a restart the numbers are new.
-        if let Some((tag, local, peer)) = self.end.association().agreed() {
-            (self.tag, self.local_tsn, self.peer_tsn) = (tag, local.0, peer.0);
-        }
+        self.read_agreement();
     }
 
     fn call(&mut self, script: &mut Script<'_>) {
@@ -190,8 +234,19 @@ impl Run {
         let id = self.opened.get(which % self.opened.len().max(1)).copied();
         match call % 8 {
             0 => {
-                let ordered = which.is_multiple_of(2);
-                if let Ok(id) = self.end.open(now, ChannelInit { ordered, ..ChannelInit::default() }) {
+                let reliability = match which / 2 % 4 {
+                    0 => Reliability::Reliable,
+                    1 => Reliability::MaxRetransmits(0),
+                    2 => Reliability::MaxRetransmits(1),
+                    _ => Reliability::MaxLifetime(Duration::from_millis(300)),
+                };
+                let init = ChannelInit {
+                    ordered: which.is_multiple_of(2),
+                    reliability,
+                    priority: u16::from(script.byte_or_0()),
+                    ..ChannelInit::default()
+                };
+                if let Ok(id) = self.end.open(now, init) {
                     self.opened.push(id);
                 }
             }
@@ -286,6 +341,20 @@ impl Run {
     }
 }
 
+/// The same fragment as I-DATA: the SSN is its MID, and the FSN is given.
+fn interleaved<'a>(data: &Data<'a>, fsn: u8) -> IData<'a> {
+    IData {
+        tsn: data.tsn,
+        stream: data.stream,
+        mid: Mid(data.ssn.0.into()),
+        fragment: if data.begin { Fragment::First(data.ppid) } else { Fragment::Later(u32::from(fsn % 8)) },
+        end: data.end,
+        unordered: data.unordered,
+        immediate: data.immediate,
+        payload: data.payload,
+    }
+}
+
 /// The bytes of the script that are left.
 struct Script<'a>(&'a [u8]);
 
@@ -326,9 +395,11 @@ mod tests {
         /// Numbers close to the expected ones.
         #[test]
         fn likely_scripts_come_to_rest(
-            steps in vec((0..12_u8, vec(prop_oneof![0..8_u8, any::<u8>()], 6..14)), 0..60)
+            agreement in 0..4_u8,
+            steps in vec((0..14_u8, vec(prop_oneof![0..8_u8, any::<u8>()], 6..14)), 0..60)
         ) {
-            let script: Vec<u8> = steps.into_iter().flat_map(|(step, rest)| [vec![step], rest].concat()).collect();
+            let mut script = vec![agreement];
+            script.extend(steps.into_iter().flat_map(|(step, rest)| [vec![step], rest].concat()));
             association(&script);
         }
     }

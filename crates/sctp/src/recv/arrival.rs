@@ -18,7 +18,6 @@ impl Receiver {
     }
 
     /// Takes one chunk; its payload is copied.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the association does not negotiate I-DATA yet"))]
     pub(crate) fn handle_i_data(&mut self, data: &IData<'_>) -> DataOutcome {
         let had_gaps = self.tracker.has_gaps();
         let outcome = self.take_i_data(data).unwrap_or_else(|refused| refused);

@@ -27,7 +27,6 @@ enum Skipped {
 impl Receiver {
     /// The peer gave up TSNs, and ordered messages. Entries for a stream that is listed twice, as usrsctp does, amount to
     /// the largest.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the association does not negotiate it yet"))]
     pub(crate) fn handle_forward_tsn(&mut self, chunk: &ForwardTsn<'_>) -> ForwardOutcome {
         let Assembler::Sequential(_) = self.assembler else { return WRONG_KIND };
         let skips = chunk.streams.iter();
@@ -36,7 +35,6 @@ impl Receiver {
     }
 
     /// The peer gave up TSNs, and messages. Of entries for the same stream and order the largest counts.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the association does not negotiate it yet"))]
     pub(crate) fn handle_i_forward_tsn(&mut self, chunk: &IForwardTsn<'_>) -> ForwardOutcome {
         let Assembler::Interleaved(_) = self.assembler else { return WRONG_KIND };
         let skips = chunk.streams.iter().map(|entry| {

@@ -305,7 +305,6 @@ impl Receiver {
     }
 
     /// Since the association began, restarts included.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the association shows them once it sets the bounds"))]
     pub(crate) fn stats(&self) -> ReceiverStats {
         self.stats
     }

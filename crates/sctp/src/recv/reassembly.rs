@@ -44,7 +44,7 @@ impl Reassembly {
     /// Whether a fragment fits what arrived before it. `tracker` does not know it yet.
     pub(super) fn check(&self, tsn: u64, data: &Data<'_>, tracker: &Tracker) -> Result<(), Refusal> {
         if self.is_rest(tsn, data) {
-            return Ok(());
+            return self.check_rest(tsn, data);
         }
         let (has_before, has_after) = self.check_runs(tsn, data)?;
         // What has arrived and is neither in a run nor skipped was a whole message.
@@ -61,7 +61,11 @@ impl Reassembly {
     /// Whether a chunk that will be discarded tears a message apart. `tracker` is not asked: what is discarded may have
     /// neighbours that were discarded too.
     pub(super) fn check_discarded(&self, tsn: u64, data: &Data<'_>) -> Result<(), Refusal> {
-        if self.is_rest(tsn, data) { Ok(()) } else { self.check_runs(tsn, data).map(|_| ()) }
+        if self.is_rest(tsn, data) {
+            self.check_rest(tsn, data)
+        } else {
+            self.check_runs(tsn, data).map(|_| ())
+        }
     }
 
     /// Takes a fragment that `check` let pass. `cumulative` is the cumulative TSN with it.
@@ -198,6 +202,12 @@ impl Reassembly {
     /// Whether a chunk belongs to a message that was given up.
     fn is_rest(&self, tsn: u64, data: &Data<'_>) -> bool {
         !data.begin && self.rest == Some(tsn)
+    }
+
+    /// Whether what is held behind a chunk that `is_rest` can be there: behind the end of a message another one begins.
+    fn check_rest(&self, tsn: u64, data: &Data<'_>) -> Result<(), Refusal> {
+        let after = self.runs.get(&(tsn + 1));
+        require(!data.end || after.is_none_or(|run| run.begins), HEADLESS)
     }
 
     /// A message begins where the current one could have gone on: the peer stopped inside that.

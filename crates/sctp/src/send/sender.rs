@@ -267,7 +267,6 @@ impl Sender {
 
     /// The stream's share of what is sent, compared with the priorities of others (RFC 8831 §6.4); 256 at first. It counts
     /// with I-DATA, until the stream is reset.
-    #[cfg_attr(not(test), expect(dead_code, reason = "counts only once I-DATA is negotiated"))]
     pub(crate) fn set_priority(&mut self, stream: StreamId, priority: u16) {
         self.queue.set_priority(stream, priority);
     }

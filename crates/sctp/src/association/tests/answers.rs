@@ -37,16 +37,6 @@ fn unknown_chunks_are_passed_over_or_reported() {
     assert!(sent[0].bytes.len() <= 1191, "{}", sent[0].bytes.len());
 }
 
-/// RFC 3758, RFC 8260: not announced, so unknown.
-#[test]
-fn extensions_that_were_not_agreed_on_are_unknown() {
-    let mut raw = Raw::established();
-    raw.feed(&wire::ForwardTsn { new_cumulative_tsn: Tsn(PEER_TSN + 5), streams: List::EMPTY });
-    assert_eq!(raw.names(), [["ERROR"]]);
-    raw.feed(&data(PEER_TSN));
-    assert!(lines(&mut raw)[0][0].starts_with(&format!("SACK cum={PEER_TSN} ")));
-}
-
 /// RFC 9260 §8.3: the answer is a copy; what does not fit into one packet is dropped; twenty a second.
 #[test]
 fn heartbeats_are_answered_with_a_copy() {

@@ -36,7 +36,7 @@ fn init_is_resent_unchanged_until_it_is_given_up() {
     assert_eq!(raw.end.poll_timeout(), None);
 }
 
-/// RFC 8831 §6.2, RFC 8261 §6.1, RFC 6525 §5.1.1, RFC 9653: what our INIT says, and what it does not.
+/// RFC 8831 §6.2, RFC 8261 §6.1, RFC 3758 §3.1, RFC 5061 §4.2.7, RFC 9653: what our INIT says, and what it does not.
 #[test]
 fn our_init_offers_what_is_implemented_and_no_addresses() {
     let mut raw = Raw::new();
@@ -46,7 +46,14 @@ fn our_init_offers_what_is_implemented_and_no_addresses() {
     assert_ne!(init.initiate_tag, 0);
     assert_eq!((init.outbound_streams, init.inbound_streams, init.a_rwnd), (65535, 65535, 4 << 20));
     let parameters: Vec<_> = init.parameters.iter().flatten().collect();
-    assert_eq!(parameters, [Parameter::ZeroChecksumAcceptable(1), Parameter::SupportedExtensions(&[130])]);
+    assert_eq!(
+        parameters,
+        [
+            Parameter::ZeroChecksumAcceptable(1),
+            Parameter::ForwardTsnSupported,
+            Parameter::SupportedExtensions(&[130, 192, 64, 194])
+        ]
+    );
 }
 
 /// RFC 9260 §5.1 B: nothing is stored for an INIT; §5.1.1: our streams are not more than the peer takes.

@@ -1,7 +1,9 @@
 //! Tests of the association alone.
 
 mod answers;
+mod extensions;
 mod handshake;
+mod limits;
 mod pair;
 mod raw;
 mod tags;

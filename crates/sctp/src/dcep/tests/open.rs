@@ -199,7 +199,7 @@ fn an_unordered_channel_is_ordered_until_it_is_answered() {
         let (_, chunks) = crate::wire::parse(&buffer, true).unwrap();
         let flags: Vec<bool> = chunks
             .filter_map(|chunk| match chunk.unwrap() {
-                crate::wire::Chunk::Data(data) => Some(data.unordered),
+                crate::wire::Chunk::IData(data) => Some(data.unordered),
                 _ => None,
             })
             .collect();
