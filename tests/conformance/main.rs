@@ -1,7 +1,10 @@
-//! SCTP conformance, one test per item of `items.txt`, against a raw peer with a codec of its own.
+//! SCTP conformance, one test per item of `items.txt`, against a raw peer with a codec of its own, or
+//! between two engines whose packets that codec reads.
 
 #[path = "../support/raw_sctp.rs"]
 mod raw_sctp;
+#[path = "../support/sctp_pair.rs"]
+mod sctp_pair;
 
 mod a_codec;
 mod b_setup;
