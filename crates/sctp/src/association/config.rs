@@ -26,6 +26,8 @@ pub struct Config {
     pub(crate) rto_max: Duration,
     pub(crate) sack_delay: Duration,
     pub(crate) initial_window: usize,
+    /// Of the profile if none was set.
+    pub(crate) max_burst: Option<usize>,
     /// The congestion control of RFC 9260 to the letter.
     pub(crate) strict: bool,
     pub(crate) max_retransmits: u32,
@@ -59,6 +61,7 @@ impl Default for Config {
             rto_max: Duration::from_secs(10),
             sack_delay: Duration::from_millis(200),
             initial_window: 10,
+            max_burst: None,
             strict: false,
             max_retransmits: 10,
             max_init_retransmits: 8,
@@ -206,6 +209,16 @@ impl Config {
         self
     }
 
+    /// Packets with new DATA that may leave at once, until the next SACK, call of `send` or timeout.
+    ///
+    /// RFC 9260 §16: Max.Burst, 4, as in [`Config::strict`]. Default 64: SACKs come in batches, and one may cover sixteen
+    /// packets. Smaller values spare thin queues on the way and cap the rate at that many packets per SACK; larger ones
+    /// leave the limit to the congestion window. 0 is taken as 1.
+    pub fn max_burst(mut self, packets: usize) -> Self {
+        self.max_burst = Some(packets.max(1));
+        self
+    }
+
     /// Timeouts in a row after which the peer counts as unreachable.
     ///
     /// RFC 9260 §16: Association.Max.Retrans, 10, the default here; also used for the one path (RFC 8261 §6.1).
@@ -312,6 +325,7 @@ impl Config {
         sender.rto.initial = self.rto_initial;
         sender.rto.min = self.rto_min;
         sender.rto.max = self.rto_max;
+        sender.max_burst = self.max_burst.or(sender.max_burst);
         SenderConfig { high_water_mark: self.high_water_mark, buffer_limit: self.send_buffer_limit, ..sender }
     }
 
