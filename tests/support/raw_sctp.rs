@@ -496,7 +496,11 @@ impl RawPeer {
 
     /// INIT, COOKIE ECHO, from the peer.
     pub fn open(&mut self) {
-        let ack = self.send_init(&self.init());
+        self.open_with(&self.init());
+    }
+
+    pub fn open_with(&mut self, init: &Init) {
+        let ack = self.send_init(init);
         self.engine_tag = ack.tag;
         self.engine_tsn = ack.tsn;
         let replies = self.exchange(&[Chunk::new(COOKIE_ECHO, 0, &ack.cookie())]);
@@ -668,6 +672,17 @@ impl RawPeer {
             .collect()
     }
 
+    /// Acknowledges the engine's first `count` TSNs; returns the chunks that come for it.
+    pub fn acknowledge(&mut self, count: u32, window: u32) -> Vec<Chunk> {
+        let sack = Sack { window, ..Sack::new(self.engine_tsn.wrapping_add(count).wrapping_sub(1)) };
+        chunks(&self.exchange(&[sack.chunk()]))
+    }
+
+    /// Which of the engine's TSNs these chunks have, from 0.
+    pub fn numbers(&self, chunks: &[Chunk]) -> Vec<u32> {
+        chunks.iter().map(|chunk| chunk.tsn().wrapping_sub(self.engine_tsn)).collect()
+    }
+
     /// To SHUTDOWN-ACK-SENT, by a SHUTDOWN of the peer.
     pub fn shut_down(&mut self) {
         let replies = self.exchange(&[shutdown(self.engine_tsn.wrapping_sub(1))]);
@@ -688,4 +703,9 @@ pub fn secs(seconds: u64) -> Duration {
 /// Types of the chunks of some packets, packet by packet.
 pub fn kinds(packets: &[Packet]) -> Vec<Vec<u8>> {
     packets.iter().map(Packet::kinds).collect()
+}
+
+/// All chunks of some packets.
+pub fn chunks(packets: &[Packet]) -> Vec<Chunk> {
+    packets.iter().flat_map(|packet| packet.chunks.clone()).collect()
 }
