@@ -20,6 +20,7 @@ pub struct Config {
     pub(crate) receive_window: usize,
     pub(crate) max_receive_message_size: usize,
     pub(crate) send_buffer_limit: usize,
+    pub(crate) stream_buffer_limit: usize,
     pub(crate) high_water_mark: usize,
     pub(crate) rto_initial: Duration,
     pub(crate) rto_min: Duration,
@@ -55,6 +56,7 @@ impl Default for Config {
             receive_window: 4 << 20,
             max_receive_message_size: 256 << 10,
             send_buffer_limit: 16 << 20,
+            stream_buffer_limit: usize::MAX,
             high_water_mark: 1 << 20,
             rto_initial: Duration::from_millis(500),
             rto_min: Duration::from_millis(400),
@@ -153,6 +155,15 @@ impl Config {
     /// Default 16 MiB. Above it `send` fails with [`SendError::BufferFull`](crate::SendError::BufferFull).
     pub fn send_buffer_limit(mut self, value: usize) -> Self {
         self.send_buffer_limit = value;
+        self
+    }
+
+    /// Bytes of one stream that may be accepted by `send` and not yet be on the wire.
+    ///
+    /// Default [`usize::MAX`]: only the limit of all streams together counts. A lower one keeps a busy stream from taking all
+    /// of that; above it `send` fails with [`SendError::BufferFull`](crate::SendError::BufferFull).
+    pub fn stream_buffer_limit(mut self, value: usize) -> Self {
+        self.stream_buffer_limit = value;
         self
     }
 
@@ -326,7 +337,10 @@ impl Config {
         sender.rto.min = self.rto_min;
         sender.rto.max = self.rto_max;
         sender.max_burst = self.max_burst.or(sender.max_burst);
-        SenderConfig { high_water_mark: self.high_water_mark, buffer_limit: self.send_buffer_limit, ..sender }
+        sender.high_water_mark = self.high_water_mark;
+        sender.buffer_limit = self.send_buffer_limit;
+        sender.stream_limit = self.stream_buffer_limit;
+        sender
     }
 
     pub(super) fn receiver(&self) -> ReceiverConfig {

@@ -56,7 +56,7 @@ pub enum SendError {
     BufferFull {
         /// By how many bytes it would be exceeded.
         len: usize,
-        /// The limit, all streams together.
+        /// The limit that is exceeded: that of all streams together, or that of each.
         max: usize,
     },
     /// RFC 9260 §3.3.1 has no DATA without data (RFC 8831 §6.6 says what to send instead).

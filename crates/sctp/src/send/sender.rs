@@ -353,17 +353,21 @@ impl Sender {
         if let Some(max) = self.max_message.filter(|max| message > *max) {
             return Err(SendError::TooLarge { len: message, max });
         }
-        let max = self.config.buffer_limit;
-        let full = self.charged().saturating_add(charge(len));
         // What is dropped at once takes no room.
-        if len > 0 && full > max && !self.queue.is_discarding(stream) {
-            // There never is room for what is larger than all of it: nothing to wait for.
-            if charge(len) <= max {
-                self.refused.insert(stream, len);
-            }
-            return Err(SendError::BufferFull { len: full - max, max });
+        if len == 0 || self.queue.is_discarding(stream) { Ok(()) } else { self.check_room(stream, len) }
+    }
+
+    fn check_room(&mut self, stream: StreamId, len: usize) -> Result<(), SendError> {
+        let SenderConfig { buffer_limit, stream_limit, .. } = self.config;
+        let full = self.charged().saturating_add(charge(len));
+        let stream_full = self.queue.buffered_amount(stream).saturating_add(len);
+        let limits = [(full, buffer_limit), (stream_full, stream_limit)];
+        let Some((full, max)) = limits.into_iter().find(|(full, max)| full > max) else { return Ok(()) };
+        // There never is room for what is larger than all of it: nothing to wait for.
+        if charge(len) <= buffer_limit && len <= stream_limit {
+            self.refused.insert(stream, len);
         }
-        Ok(())
+        Err(SendError::BufferFull { len: full - max, max })
     }
 
     fn use_packets_of(&mut self, max_packet: usize) {

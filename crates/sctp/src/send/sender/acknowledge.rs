@@ -162,9 +162,11 @@ impl Sender {
             return;
         }
         let room = self.config.buffer_limit.saturating_sub(self.charged());
+        let stream_limit = self.config.stream_limit;
         let Self { refused, queue, .. } = self;
         refused.retain(|stream, len| {
-            let fits = charge(*len) <= room;
+            let stream_room = stream_limit.saturating_sub(queue.buffered_amount(*stream));
+            let fits = charge(*len) <= room && *len <= stream_room;
             // One that is above its high-water mark hears when it is below.
             if fits && queue.is_writable(*stream) {
                 queue.push_event(SenderEvent::Writable(*stream));

@@ -15,6 +15,8 @@ pub(crate) struct SenderConfig {
     pub(crate) high_water_mark: usize,
     /// Queued and unacknowledged bytes of all streams together.
     pub(crate) buffer_limit: usize,
+    /// Queued bytes of one stream.
+    pub(crate) stream_limit: usize,
 }
 
 impl Default for SenderConfig {
@@ -26,6 +28,7 @@ impl Default for SenderConfig {
             max_burst: Some(64),
             high_water_mark: 1 << 20,
             buffer_limit: 16 << 20,
+            stream_limit: usize::MAX,
         }
     }
 }

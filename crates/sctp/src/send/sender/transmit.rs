@@ -24,6 +24,8 @@ impl Sender {
             // All there was may have been given up just now.
             return self.write_forward_tsn(now, packet);
         }
+        // What left the queue made room on its streams.
+        self.readmit();
         self.fast_packet = false;
         self.burst_left = self.burst_left.saturating_sub(1);
         self.last_sent = Some(now);
