@@ -10,6 +10,7 @@ mod a_codec;
 mod b_setup;
 mod c_collision;
 mod d_tags;
+mod e2_accepting;
 mod e_sending;
 mod f_streams;
 mod g_sacks;

@@ -496,17 +496,18 @@ impl RawPeer {
 
     /// INIT, COOKIE ECHO, from the peer.
     pub fn open(&mut self) {
-        self.open_with(&self.init());
+        assert_eq!(self.open_with(&self.init()), []);
     }
 
-    pub fn open_with(&mut self, init: &Init) {
+    /// With an INIT of the test's; returns what comes with the COOKIE ACK.
+    pub fn open_with(&mut self, init: &Init) -> Vec<Chunk> {
         let ack = self.send_init(init);
         self.engine_tag = ack.tag;
         self.engine_tsn = ack.tsn;
-        let replies = self.exchange(&[Chunk::new(COOKIE_ECHO, 0, &ack.cookie())]);
-        assert_eq!(replies.len(), 1);
-        assert_eq!(replies[0].kinds(), [COOKIE_ACK]);
+        let mut chunks = chunks(&self.exchange(&[Chunk::new(COOKIE_ECHO, 0, &ack.cookie())]));
+        assert_eq!(chunks.remove(0), bare(COOKIE_ACK));
         assert_eq!(self.engine.state(), State::Established);
+        chunks
     }
 
     /// Sends an INIT and returns the INIT ACK.
