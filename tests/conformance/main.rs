@@ -12,6 +12,7 @@ mod c_collision;
 mod d_tags;
 mod e2_accepting;
 mod e_sending;
+mod f2_reassembly;
 mod f_streams;
 mod g_sacks;
 mod h_sacks_received;
