@@ -153,6 +153,11 @@ fn item_100_congestion_window_with_losses() {
 /// RFC 9260 §6.1 A: no new data if "rwnd is smaller than the size of the next DATA chunk".
 #[test]
 fn item_101_peers_window() {
+    for (len, expected) in [(500, &[0, 1][..]), (501, &[0])] {
+        let mut peer = with_window(quiet(), 1500, 1);
+        peer.user_sends(0, &patterned(1, len));
+        assert_eq!(sent(&mut peer), expected, "{len} bytes into the last 500");
+    }
     // Less than half a chunk of room is not worth a fragment.
     let mut peer = with_window(quiet(), 3500, 40);
     assert_eq!(sent(&mut peer), [0, 1, 2]);
@@ -440,8 +445,10 @@ fn item_106_silly_windows() {
 /// retransmission".
 #[test]
 fn item_107_retransmissions_first() {
-    let mut peer = with_window(quiet(), 1 << 20, 40);
-    assert_eq!(sent(&mut peer), Vec::from_iter(0..FIRST_WINDOW));
+    let mut peer = with_window(quiet(), 1 << 20, FIRST_WINDOW as usize);
+    // Small ones would fit behind a lost one where the next lost one does not.
+    (12..40).for_each(|n| peer.user_sends(0, &patterned(n, 50)));
+    assert_eq!(sent(&mut peer), Vec::from_iter(0..14));
     let rto = peer.engine.stats().rto;
     let timeout = peer.run_for(rto);
     let mut order = peer.numbers(&timeout[0].1.chunks);
