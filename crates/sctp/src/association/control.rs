@@ -2,7 +2,7 @@
 
 use super::errors::Fault;
 use super::handshake::LocalInit;
-use crate::wire::ReconfigResult;
+use super::reconfig::Answer;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -44,8 +44,8 @@ pub(super) enum Control {
     ReconfigRequest,
     /// Number and result of one request or two.
     ReconfigResponse {
-        first: (u32, ReconfigResult),
-        second: Option<(u32, ReconfigResult)>,
+        first: Answer,
+        second: Option<Answer>,
     },
     Shutdown,
     ShutdownAck,

@@ -120,9 +120,13 @@ pub enum Event {
     OutgoingStreamsReset {
         /// The streams asked for.
         streams: Vec<StreamId>,
-        /// Done; or refused by the peer, or there are no such streams.
+        /// Done; or refused by the peer, and everything is as before; or there are no such streams.
         accepted: bool,
     },
+    /// The peer asks us to reset our outgoing direction of these streams (none: of all). That has begun: they take no new
+    /// messages until [`OutgoingStreamsReset`](Self::OutgoingStreamsReset). Streams on which nothing was sent since they were
+    /// new, or reset, are left as they are.
+    ResetRequested(Vec<StreamId>),
     /// A message on this stream is larger than what we accept; nothing of it is delivered. Once per message.
     MessageTooLarge(StreamId),
     /// The association ended. Once, and the last event.

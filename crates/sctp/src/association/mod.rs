@@ -11,6 +11,7 @@ mod handshake;
 mod heartbeat;
 mod limits;
 mod ootb;
+mod reconfig;
 mod reset;
 mod shutdown;
 mod state;
@@ -425,7 +426,7 @@ impl Association {
             }
             Chunk::Error(error) => self.on_error(now, error),
             Chunk::CookieAck => self.on_cookie_ack(now),
-            Chunk::ReConfig(reconfig) => self.on_reconfig(now, reconfig),
+            Chunk::ReConfig(reconfig) => self.on_reconfig(now, reconfig, inbound),
             // RFC 9260 §5.1: first in its packet, or not at all.
             Chunk::CookieEcho(_) => return Flow::Stop,
             // RFC 9260 §8.5.1 A: INIT comes alone and with tag 0.

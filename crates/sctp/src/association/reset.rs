@@ -1,13 +1,12 @@
-//! Stream reset (RFC 6525): our outgoing requests, and the answers to the peer's requests of every kind.
+//! Stream reset (RFC 6525 §5.1.2): our requests for our outgoing streams. The peer's requests are in `reconfig`.
 
 use super::control::Control;
-use super::state::Phase;
+use super::reconfig::Answer;
 use super::{Association, Event, ResetError, TimeoutKind};
 use crate::number::{Ppid, StreamId, Tsn};
-use crate::recv::ResetOutcome;
 use crate::send::Reliability;
 use crate::timer::Timer;
-use crate::wire::{List, ReConfig, ReconfigParameter, ReconfigResult};
+use crate::wire::{List, ReConfig, ReconfigParameter, ReconfigParameters, ReconfigResult};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -28,13 +27,21 @@ pub(super) struct Reset {
     answered: [Option<ReconfigResult>; 2],
 }
 
-/// Our request in flight.
+/// Our request in flight. It is repeated as it was sent first (RFC 6525 §5.1.1: "the sender MUST retransmit the RE-CONFIG
+/// chunk").
 #[derive(Debug)]
 struct Request {
     number: u32,
+    /// The peer's last request when ours was made: the one it answers, if the peer asked for it.
+    response: u32,
+    /// The answer to another request of the peer, in the same chunk.
+    other: Option<Answer>,
     last_tsn: Tsn,
+    /// Sorted.
     streams: Vec<StreamId>,
     timer: Timer,
+    /// The peer works on it: that the timer expires is no error.
+    in_progress: bool,
 }
 
 impl Reset {
@@ -54,8 +61,12 @@ impl Reset {
 
     /// Whether the stream takes no new messages.
     pub(super) fn concerns(&self, stream: StreamId) -> bool {
-        self.waiting.contains(&stream)
-            || self.pending.as_ref().is_some_and(|request| request.streams.contains(&stream))
+        self.waiting.contains(&stream) || self.is_in_flight(stream)
+    }
+
+    /// Whether the stream is one of those that the peer was asked to reset.
+    pub(super) fn is_in_flight(&self, stream: StreamId) -> bool {
+        self.pending.as_ref().is_some_and(|request| request.has(stream))
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -67,18 +78,84 @@ impl Reset {
         self.pending.as_ref().is_none_or(|request| request.timer.is_running())
     }
 
-    /// The request in flight, as it was the first time but for what the peer has been answered since.
+    /// Whether the peer's request is new.
+    pub(super) fn is_next(&self, number: u32) -> bool {
+        number == self.expected
+    }
+
+    /// The peer's next request was answered.
+    pub(super) fn note_answer(&mut self, result: ReconfigResult) {
+        self.expected = self.expected.wrapping_add(1);
+        let [last, _] = self.answered;
+        self.answered = [Some(result), last];
+    }
+
+    /// What the peer was answered, if it is one of its last two requests.
+    pub(super) fn answer_given(&self, number: u32) -> Option<ReconfigResult> {
+        let [last, before] = self.answered;
+        match self.expected.wrapping_sub(number) {
+            1 => last,
+            2 => before,
+            _ => None,
+        }
+    }
+
+    /// What was in progress is performed. Gives its number.
+    pub(super) fn note_performed(&mut self) -> Option<u32> {
+        let mut answers = (1..).zip(&mut self.answered);
+        let (back, answer) = answers.find(|(_, answer)| **answer == Some(ReconfigResult::InProgress))?;
+        *answer = Some(ReconfigResult::Performed);
+        Some(self.expected.wrapping_sub(back))
+    }
+
+    /// Whether the request in flight does all that this Incoming SSN Reset Request asks for. RFC 6525 §4.1: then "this
+    /// parameter is also an implicit response to the incoming request".
+    pub(super) fn is_answer_to(&self, number: u32, streams: &List<'_, StreamId>) -> bool {
+        self.pending.as_ref().is_some_and(|request| {
+            request.response == number
+                && !streams.is_empty()
+                && streams.iter().all(|stream| request.has(stream))
+        })
+    }
+
+    /// The number of the request in flight.
+    pub(super) fn in_flight(&self) -> Option<u32> {
+        self.pending.as_ref().map(|request| request.number)
+    }
+
+    /// Puts an answer into the chunk of the request in flight (RFC 6525 §3.1, combination 9), which was not sent yet.
+    pub(super) fn bundle(&mut self, answer: Option<Answer>) {
+        if let Some(request) = &mut self.pending {
+            request.other = answer;
+        }
+    }
+
+    /// The chunk of the request in flight.
     pub(super) fn with_request<R>(&self, write: impl FnOnce(&ReConfig<'_>) -> R) -> Option<R> {
         let request = self.pending.as_ref()?;
-        let parameters = [ReconfigParameter::OutgoingReset {
+        let reset = ReconfigParameter::OutgoingReset {
             request: request.number,
-            // RFC 6525 §5.1.2 A4: "the next expected Re-configuration Request Sequence Number of the peer minus 1."
-            response: self.expected.wrapping_sub(1),
+            response: request.response,
             last_tsn: request.last_tsn,
             streams: List::new(&request.streams),
-        }];
-        Some(write(&ReConfig { parameters: crate::wire::ReconfigParameters::new(&parameters) }))
+        };
+        let parameters = match request.other {
+            Some(other) => &[response(other), reset][..],
+            None => &[reset],
+        };
+        Some(write(&ReConfig { parameters: ReconfigParameters::new(parameters) }))
     }
+}
+
+impl Request {
+    fn has(&self, stream: StreamId) -> bool {
+        self.streams.binary_search(&stream).is_ok()
+    }
+}
+
+/// RFC 6525 §5.1.7 D1–D4.
+pub(super) fn response((number, result): Answer) -> ReconfigParameter<'static> {
+    ReconfigParameter::Response { response: number, result, next_tsns: None }
 }
 
 impl Association {
@@ -105,26 +182,26 @@ impl Association {
         if !unknown.is_empty() {
             self.events.push_back(Event::OutgoingStreamsReset { streams: unknown, accepted: false });
         }
-        for stream in &streams {
-            if !self.reset.concerns(*stream) {
-                // A message whose last part is missing would keep the stream from ever being drained.
-                let end = self.sender.send_part(
-                    now,
-                    *stream,
-                    Ppid(0),
-                    Bytes::new(),
-                    true,
-                    true,
-                    Reliability::Reliable,
-                );
-                if end.is_ok() {
-                    debug!(%stream, "message ended by the reset of its stream");
-                }
-                self.reset.waiting.insert(*stream);
-            }
-        }
+        self.begin_resets(now, &streams);
         self.settle(now);
         Ok(())
+    }
+
+    /// From here on the streams take no new messages; each waits until what is queued on it has left.
+    pub(super) fn begin_resets(&mut self, now: Instant, streams: &[StreamId]) {
+        for stream in streams {
+            if self.reset.concerns(*stream) {
+                continue;
+            }
+            // A message whose last part is missing would keep the stream from ever being drained.
+            let nothing = Bytes::new();
+            let end =
+                self.sender.send_part(now, *stream, Ppid(0), nothing, true, true, Reliability::Reliable);
+            if end.is_ok() {
+                debug!(%stream, "message ended by the reset of its stream");
+            }
+            self.reset.waiting.insert(*stream);
+        }
     }
 
     /// Sends the next request if there is none in flight and a stream is ready for it.
@@ -157,138 +234,44 @@ impl Association {
         timer.start(now);
         let last_tsn = self.sender.last_assigned_tsn();
         debug!(number, streams = streams.len(), "asking for a reset of outgoing streams");
-        self.reset.pending = Some(Request { number, last_tsn, streams, timer });
+        // RFC 6525 §5.1.2 A4: "the next expected Re-configuration Request Sequence Number of the peer minus 1", which is
+        // also the number of a request of the peer that this one answers.
+        let response = self.reset.expected.wrapping_sub(1);
+        let request = Request { number, response, other: None, last_tsn, streams, timer, in_progress: false };
+        self.reset.pending = Some(request);
         self.control.push(Control::ReconfigRequest);
     }
 
     pub(super) fn on_reconfig_timer(&mut self, now: Instant) {
         let Some(request) = &mut self.reset.pending else { return };
-        if request.timer.expire(now) {
-            self.control.push(Control::ReconfigRequest);
+        if !request.timer.expire(now) {
+            return;
+        }
+        self.control.push(Control::ReconfigRequest);
+        // RFC 6525 §5.2.7 H2: "the corresponding error counters MUST NOT be incremented." That is for one expiry: a peer
+        // that falls silent afterwards is noticed.
+        if !std::mem::take(&mut request.in_progress) {
             self.count_error(now, TimeoutKind::Retransmissions);
         }
     }
 
-    pub(super) fn on_reconfig(&mut self, now: Instant, reconfig: &ReConfig<'_>) {
-        match self.phase {
-            Phase::Established { .. }
-            | Phase::ShutdownPending { .. }
-            | Phase::ShutdownSent { .. }
-            | Phase::ShutdownReceived { .. } => {}
-            Phase::Idle
-            | Phase::CookieWait { .. }
-            | Phase::CookieEchoed { .. }
-            | Phase::ShutdownAckSent { .. }
-            | Phase::Ended { .. } => return,
-        }
-        // Looked at whole before anything is done.
-        if reconfig.parameters.iter().any(|parameter| parameter.is_err()) {
-            return self.drop_packet("malformed RE-CONFIG");
-        }
-        let mut answers = [None; MAX_PARAMETERS];
-        for (parameter, answer) in reconfig.parameters.iter().flatten().zip(&mut answers) {
-            *answer = match parameter {
-                ReconfigParameter::OutgoingReset { request, response: _, last_tsn, streams } => Some(
-                    self.answer(request, |association| association.perform_reset(now, last_tsn, &streams)),
-                ),
-                // RFC 6525 §5.2.1: "The decision to deny a re-configuration request is an administrative decision". Who
-                // wants a channel closed resets his own direction (RFC 8831 §6.7), and ours follows that.
-                ReconfigParameter::IncomingReset { request, .. }
-                | ReconfigParameter::TsnReset { request }
-                | ReconfigParameter::AddOutgoing { request, .. }
-                | ReconfigParameter::AddIncoming { request, .. } => {
-                    Some(self.answer(request, |_| ReconfigResult::Denied))
-                }
-                ReconfigParameter::Response { response, result, .. } => {
-                    self.on_reconfig_response(now, response, result);
-                    None
-                }
-                ReconfigParameter::Unknown(_) => None,
-            };
-        }
-        // RFC 6525 §5.2.1: "If multiple parameters have to be returned, they MUST be put into one RE_CONFIG chunk."
-        let mut answers = answers.into_iter().flatten();
-        if let (
-            Some(first),
-            Phase::Established { .. }
-            | Phase::ShutdownPending { .. }
-            | Phase::ShutdownSent { .. }
-            | Phase::ShutdownReceived { .. },
-        ) = (answers.next(), &self.phase)
-        {
-            self.control.push(Control::ReconfigResponse { first, second: answers.next() });
-        }
-    }
-
-    /// Performs a request if it is the next one, and answers; one that was answered gets the same answer.
-    fn answer(
-        &mut self,
-        number: u32,
-        perform: impl FnOnce(&mut Self) -> ReconfigResult,
-    ) -> (u32, ReconfigResult) {
-        let result = if number == self.reset.expected {
-            let result = perform(self);
-            self.reset.expected = number.wrapping_add(1);
-            self.reset.answered = [Some(result), self.reset.answered[0]];
-            result
-        } else {
-            let age = self.reset.expected.wrapping_sub(number);
-            // RFC 6525 §5.2.1: a retransmission: "the same RE-CONFIG chunk MUST to be sent back in response".
-            let before = match age {
-                1 => self.reset.answered[0],
-                2 => self.reset.answered[1],
-                _ => None,
-            };
-            match before {
-                Some(ReconfigResult::InProgress) if !self.receiver.is_resetting() => {
-                    ReconfigResult::Performed
-                }
-                Some(result) => result,
-                None => ReconfigResult::BadSequenceNumber,
-            }
-        };
-        (number, result)
-    }
-
-    fn perform_reset(&mut self, now: Instant, last_tsn: Tsn, streams: &List<'_, StreamId>) -> ReconfigResult {
-        let streams: Vec<StreamId> = streams.iter().collect();
-        match self.receiver.reset_request(last_tsn, &streams) {
-            ResetOutcome::Done => ReconfigResult::Performed,
-            ResetOutcome::InProgress => ReconfigResult::InProgress,
-            // RFC 6525 §4.4: 4 is "Error - Request already in progress".
-            ResetOutcome::Busy => ReconfigResult::AlreadyInProgress,
-            ResetOutcome::Refused => ReconfigResult::WrongSsn,
-            ResetOutcome::Violation(what) => {
-                self.violation(now, what);
-                ReconfigResult::Denied
-            }
-        }
-    }
-
-    /// A deferred reset was performed: the peer need not ask again to learn it.
-    pub(super) fn on_incoming_reset(&mut self) {
-        let age = self.reset.answered.iter().position(|result| *result == Some(ReconfigResult::InProgress));
-        if let Some(age) = age {
-            self.reset.answered[age] = Some(ReconfigResult::Performed);
-            let back = u32::try_from(age).unwrap_or_default().wrapping_add(1);
-            let number = self.reset.expected.wrapping_sub(back);
-            let first = (number, ReconfigResult::Performed);
-            self.control.push(Control::ReconfigResponse { first, second: None });
-        }
-    }
-
-    fn on_reconfig_response(&mut self, now: Instant, number: u32, result: ReconfigResult) {
+    pub(super) fn on_reconfig_response(&mut self, now: Instant, number: u32, result: ReconfigResult) {
         let Some(request) = self.reset.pending.as_mut().filter(|request| request.number == number) else {
             return;
         };
         self.errors = 0;
         let accepted = match result {
             ReconfigResult::NothingToDo | ReconfigResult::Performed => true,
-            // RFC 6525 §5.2.7 H2: the timer runs anew, and the same request is sent again.
-            ReconfigResult::InProgress | ReconfigResult::AlreadyInProgress => {
+            // RFC 6525 §5.2.7 H2: "the timer for the Re-configuration Request Sequence Number is started again."
+            ReconfigResult::InProgress => {
+                request.in_progress = true;
+                request.timer.set_duration(self.sender.rto());
                 return request.timer.start(now);
             }
-            ReconfigResult::Denied
+            // H3: anything else that is no success is final, "Request already in progress" too: that is about another
+            // request, and this one was not taken.
+            ReconfigResult::AlreadyInProgress
+            | ReconfigResult::Denied
             | ReconfigResult::WrongSsn
             | ReconfigResult::BadSequenceNumber
             | ReconfigResult::Other(_) => false,
@@ -309,5 +292,3 @@ impl Association {
 
 /// Well below what any known stack takes in one request, and what fits the smallest packet.
 const MAX_STREAMS_PER_REQUEST: usize = 128;
-/// RFC 6525 §3.1: a RE-CONFIG has one or two parameters.
-const MAX_PARAMETERS: usize = 2;

@@ -4,11 +4,11 @@ use super::Association;
 use super::control::{Control, InitAck};
 use super::errors::with_cause;
 use super::handshake::our_parameters;
+use super::reset::response;
 use super::state::Tcb;
 use crate::wire::{
     Abort, Checksum, Chunk, CookieAck, CookieEcho, ErrorChunk, Header, Heartbeat, Init, PacketWriter,
-    Parameter, Parameters, ReConfig, ReconfigParameter, ReconfigParameters, ReconfigResult, Shutdown,
-    ShutdownAck, ShutdownComplete,
+    Parameter, Parameters, ReConfig, ReconfigParameters, Shutdown, ShutdownAck, ShutdownComplete,
 };
 use crate::wire::{Cause, Causes};
 use bytes::BytesMut;
@@ -117,15 +117,11 @@ impl Association {
                 self.reset.with_request(|reconfig| packet.push(reconfig)).unwrap_or(false)
             }
             Control::ReconfigResponse { first, second } => {
-                // RFC 6525 §5.1.7 D1–D3.
-                let response = |(number, result): (u32, ReconfigResult)| ReconfigParameter::Response {
-                    response: number,
-                    result,
-                    next_tsns: None,
+                let parameters = match second {
+                    Some(second) => &[response(*first), response(*second)][..],
+                    None => &[response(*first)],
                 };
-                let parameters = [response(*first), response(second.unwrap_or(*first))];
-                let count = if second.is_some() { 2 } else { 1 };
-                packet.push(&ReConfig { parameters: ReconfigParameters::new(&parameters[..count]) })
+                packet.push(&ReConfig { parameters: ReconfigParameters::new(parameters) })
             }
             Control::Shutdown => packet.push(&Shutdown { cumulative_tsn: self.receiver.cumulative_tsn() }),
             Control::ShutdownAck => packet.push(&ShutdownAck),

@@ -90,6 +90,16 @@ impl Channels {
         }
     }
 
+    /// The peer asks for our direction of these streams, or of all: it wants their channels closed.
+    pub(super) fn on_reset_requested(&mut self, now: Instant, streams: Vec<StreamId>) {
+        let streams = if streams.is_empty() { self.streams.ids() } else { streams };
+        for id in streams {
+            if let Some(channel) = self.streams.channel(id) {
+                self.close_channel(now, channel, ChannelCloseReason::RemoteClose, true);
+            }
+        }
+    }
+
     /// Our request was answered.
     pub(super) fn on_outgoing_reset(&mut self, now: Instant, streams: &[StreamId], accepted: bool) {
         for id in streams {

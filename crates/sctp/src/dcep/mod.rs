@@ -193,6 +193,7 @@ impl Channels {
                 Event::OutgoingStreamsReset { streams, accepted } => {
                     self.on_outgoing_reset(now, &streams, accepted);
                 }
+                Event::ResetRequested(streams) => self.on_reset_requested(now, streams),
                 Event::MessageTooLarge(stream) => self.on_too_large(now, stream),
                 Event::Closed(reason) => self.on_association_closed(&reason),
             }

@@ -118,7 +118,12 @@ impl Acks {
         }
     }
 
-    /// The window grew enough to say so.
+    /// Whether there was a SACK already.
+    pub(super) fn is_started(&self) -> bool {
+        self.sent > 0
+    }
+
+    /// The window grew enough to say so, or the peer asked.
     pub(super) fn require(&mut self) {
         self.is_due = true;
         self.deadline = None;

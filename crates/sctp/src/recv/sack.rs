@@ -12,6 +12,13 @@ impl Receiver {
         self.acks.is_due()
     }
 
+    /// A SACK is to go with the next packet, once there was anything to acknowledge.
+    pub(crate) fn acknowledge(&mut self) {
+        if self.acks.is_started() {
+            self.acks.require();
+        }
+    }
+
     /// Writes the SACK that is due, or, for packets that are sent anyway, one that is merely delayed. Call it first and
     /// once for each packet. False: there is nothing to acknowledge, or no room for it.
     pub(crate) fn write_sack(&mut self, packet: &mut PacketWriter<'_>) -> bool {

@@ -264,6 +264,17 @@ impl Queue {
         }
     }
 
+    /// Whether the stream is as at the start: nothing queued or outstanding, and nothing was sent.
+    pub(super) fn is_as_new(&self, stream: StreamId) -> bool {
+        self.stream(stream).is_none_or(Stream::is_as_new)
+    }
+
+    /// The streams that are not as new.
+    pub(super) fn used_streams(&self) -> Vec<StreamId> {
+        let used = self.index.iter().filter(|(_, slot)| !self.slots[at(**slot)].is_as_new());
+        used.map(|(stream, _)| *stream).collect()
+    }
+
     pub(super) fn set_low_threshold(&mut self, stream: StreamId, threshold: usize) {
         let slot = self.slot(stream);
         self.slots[at(slot)].low_threshold = threshold;

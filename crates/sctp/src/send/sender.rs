@@ -245,6 +245,16 @@ impl Sender {
         self.begin_opportunity(now);
     }
 
+    /// Whether the stream is as at the start: nothing queued or outstanding, and nothing was sent.
+    pub(crate) fn is_as_new(&self, stream: StreamId) -> bool {
+        self.queue.is_as_new(stream)
+    }
+
+    /// The streams that are not as new.
+    pub(crate) fn used_streams(&self) -> Vec<StreamId> {
+        self.queue.used_streams()
+    }
+
     /// Drops the messages not begun yet. One that is partly sent is given up with partial reliability; without it, it is
     /// completed, with what there is of it if its end has not come. Returns the payload bytes taken off the queue.
     pub(crate) fn drop_queued(&mut self, now: Instant, stream: StreamId) -> usize {

@@ -148,6 +148,11 @@ impl Stream {
     pub(super) fn is_drained(&self) -> bool {
         self.pieces.is_empty() && self.outstanding == 0
     }
+
+    pub(super) fn is_as_new(&self) -> bool {
+        let sent_nothing = (self.ordered, self.unordered) == (Mid(0), Mid(0));
+        self.is_drained() && sent_nothing && !self.begun
+    }
 }
 
 impl Kind {
