@@ -60,6 +60,8 @@ pub(super) struct InitAck {
     /// RFC 9260 §5.1.1: not more than the peer takes.
     pub(super) outgoing_streams: u16,
     pub(super) cookie: Bytes,
+    /// RFC 9653: the INIT said that the peer takes it without a checksum.
+    pub(super) zero_checksum: bool,
     /// Parameters of the INIT that are to be reported, whole.
     pub(super) unrecognized: Vec<Bytes>,
 }

@@ -31,23 +31,16 @@ impl LocalInit {
 /// What the peer's parameters say.
 #[derive(Debug, Default)]
 struct Offer<'a> {
-    zero_checksum: bool,
-    /// By the parameter of RFC 3758 §3.1, or by listing the chunk type: some stacks say it only there, and RFC 5061 §4.2.7
-    /// has it that "the sender MUST support both the sending and the receiving of any chunk types listed".
+    /// RFC 9653: the method that stands in for a checksum.
+    error_detection: Option<u32>,
+    /// The parameter of RFC 3758 §3.1.
     forward_tsn: bool,
-    extensions: Extensions,
+    /// The listed chunk types (RFC 5061 §4.2.7).
+    extensions: Option<&'a [u8]>,
     cookie: Option<&'a [u8]>,
     host_name: bool,
     /// To be reported (RFC 9260 §3.2.1), whole, at most [`MAX_REPORTED`] bytes.
     unrecognized: Vec<Bytes>,
-}
-
-/// Which of the chunk types in use here the peer lists (RFC 5061 §4.2.7).
-#[derive(Clone, Copy, Debug, Default)]
-struct Extensions {
-    reconfig: bool,
-    i_data: bool,
-    i_forward_tsn: bool,
 }
 
 impl Association {
@@ -145,6 +138,7 @@ impl Association {
             local,
             outgoing_streams: tcb.outgoing_streams,
             cookie,
+            zero_checksum: offer.capabilities.zero_checksum,
             unrecognized: offer.unrecognized,
         })));
     }
@@ -236,7 +230,7 @@ impl Association {
         })
     }
 
-    /// None: a parameter with an impossible value, or too many.
+    /// None: a parameter with an impossible value, or too many. Of one that comes more than once the first counts.
     fn read_offer<'a>(&mut self, parameters: &Parameters<'a>) -> Option<Offer<'a>> {
         let mut offer = Offer::default();
         for (count, parameter) in parameters.iter().enumerate() {
@@ -248,10 +242,10 @@ impl Association {
                 Parameter::StateCookie(cookie) => offer.cookie = offer.cookie.or(Some(cookie)),
                 Parameter::HostName(_) => offer.host_name = true,
                 Parameter::ZeroChecksumAcceptable(method) => {
-                    offer.zero_checksum |= method == EDMID_DTLS;
+                    offer.error_detection = offer.error_detection.or(Some(method));
                 }
                 Parameter::ForwardTsnSupported => offer.forward_tsn = true,
-                Parameter::SupportedExtensions(types) => offer.note_extensions(types),
+                Parameter::SupportedExtensions(types) => offer.extensions = offer.extensions.or(Some(types)),
                 Parameter::Unknown(unknown) => offer.note_unknown(&unknown),
                 // RFC 8261 §6.1: one path, the DTLS connection; addresses mean nothing. ECN is not used.
                 Parameter::Ipv4(_)
@@ -267,28 +261,25 @@ impl Association {
 
     /// What both sides have: what the peer offers, as far as the configuration wants it.
     fn capabilities(&self, offer: &Offer<'_>) -> Capabilities {
-        let interleaving = self.config.interleaving && offer.extensions.i_data;
+        let lists = |kind| offer.extensions.is_some_and(|types| types.contains(&kind));
+        let interleaving = self.config.interleaving && lists(I_DATA);
+        // Some stacks tell by the list alone that they know FORWARD TSN; RFC 5061 §4.2.7: "The sender MUST support both the
+        // sending and the receiving of any chunk types listed".
+        let skips = offer.forward_tsn || lists(FORWARD_TSN);
         // RFC 8260 §2.3.1: "The partial reliability extension is negotiated and can be used in combination with user
         // message interleaving only if both endpoints indicated their support of user message interleaving and the
         // I-FORWARD-TSN chunk."
-        let skips = offer.forward_tsn && (!interleaving || offer.extensions.i_forward_tsn);
+        let skips_interleaved = !interleaving || lists(I_FORWARD_TSN);
         Capabilities {
-            zero_checksum: self.config.zero_checksum && offer.zero_checksum,
-            reconfig: offer.extensions.reconfig,
-            partial_reliability: self.config.partial_reliability && skips,
+            zero_checksum: self.config.zero_checksum && offer.error_detection == Some(EDMID_DTLS),
+            reconfig: lists(RE_CONFIG),
+            partial_reliability: self.config.partial_reliability && skips && skips_interleaved,
             interleaving,
         }
     }
 }
 
 impl Offer<'_> {
-    fn note_extensions(&mut self, types: &[u8]) {
-        self.forward_tsn |= types.contains(&FORWARD_TSN);
-        self.extensions.reconfig |= types.contains(&RE_CONFIG);
-        self.extensions.i_data |= types.contains(&I_DATA);
-        self.extensions.i_forward_tsn |= types.contains(&I_FORWARD_TSN);
-    }
-
     fn note_unknown(&mut self, unknown: &Unknown<'_>) {
         let held = self.unrecognized.iter().map(Bytes::len).sum::<usize>();
         if unknown.action().reports() && held.saturating_add(unknown.value.len()) <= MAX_REPORTED {

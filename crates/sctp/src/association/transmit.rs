@@ -133,8 +133,8 @@ impl Association {
         }
     }
 
-    /// A packet of its own. Its checksum is always a true one: INIT and answers out of the blue must have it (RFC
-    /// 9653), and the others are too rare to matter.
+    /// A packet of its own. Its checksum is a true one: INIT and answers out of the blue must have it (RFC 9653), and of the
+    /// others only INIT ACK is known to go to a peer that takes zero; to have one is never wrong.
     fn write_alone(&self, buffer: &mut BytesMut, control: &Control) -> bool {
         // RFC 9260 §8.5.1 A: the tag of a packet with INIT is 0.
         let tag = match control {
@@ -176,7 +176,8 @@ impl Association {
             | Control::Shutdown
             | Control::ShutdownAck => false,
         };
-        packet.finish(Checksum::Crc32c) > 0
+        let takes_zero = matches!(control, Control::InitAck(ack) if ack.zero_checksum);
+        packet.finish(if takes_zero { Checksum::Zero } else { Checksum::Crc32c }) > 0
     }
 
     fn write_init(&self, packet: &mut PacketWriter<'_>) -> bool {
