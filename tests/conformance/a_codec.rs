@@ -289,7 +289,8 @@ fn item_020_error_behind_cookie_echo() {
     let report = error(&[tlv(8, &tlv(0xC0F0, b"what"))]);
     let replies = peer.exchange(&[Chunk::new(COOKIE_ECHO, 0, &ack.cookie()), report]);
     assert_eq!(kinds(&replies), [[COOKIE_ACK]]);
-    assert_eq!(peer.drain_events(), [Event::Established]);
+    let told = Event::RemoteError { cause: Some(8), message: Default::default() };
+    assert_eq!(peer.drain_events(), [Event::Established, told]);
 }
 
 /// RFC 9260 §3.2.1: the length counts the four bytes of its header and ends within the chunk.

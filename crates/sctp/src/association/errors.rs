@@ -2,7 +2,7 @@
 
 use super::control::Control;
 use super::state::Phase;
-use super::{Association, CloseReason, Inbound};
+use super::{Association, CloseReason, Event, Inbound};
 use crate::number::{StreamId, Tsn};
 use crate::wire::{Abort, Cause, Causes, ErrorChunk, List, Tlv, WriteChunk};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -96,14 +96,8 @@ impl Association {
 
     /// The tag was checked.
     pub(super) fn on_abort(&mut self, now: Instant, abort: &Abort<'_>) {
-        // An ABORT whose causes are not sound is an ABORT without a reason.
-        let cause = abort.causes.iter().next().and_then(Result::ok);
-        let (code, text) = match &cause {
-            Some(cause) => (Some(code(cause)), text(cause)),
-            None => (None, &[][..]),
-        };
-        let message = Bytes::copy_from_slice(text.get(..MAX_ABORT_TEXT).unwrap_or(text));
-        self.end(now, CloseReason::RemoteAbort { cause: code, message });
+        let (cause, message) = reason(abort.causes);
+        self.end(now, CloseReason::RemoteAbort { cause, message });
     }
 
     pub(super) fn on_error(&mut self, now: Instant, error: &ErrorChunk<'_>) {
@@ -112,14 +106,18 @@ impl Association {
         // be silently discarded."
         let stale = error.causes.iter().any(|cause| matches!(cause, Ok(Cause::StaleCookie(_))));
         if stale {
-            self.on_stale_cookie(now);
+            return self.on_stale_cookie(now);
         }
+        let (cause, message) = reason(error.causes);
+        self.events.push_back(Event::RemoteError { cause, message });
     }
 }
 
-/// The cause code (RFC 9260 §3.3.10).
-fn code(cause: &Cause<'_>) -> u16 {
-    cause.kind()
+/// The first cause and what it says. Causes that are not sound give no reason.
+fn reason(causes: Causes<'_>) -> (Option<u16>, Bytes) {
+    let Some(cause) = causes.iter().next().and_then(Result::ok) else { return (None, Bytes::new()) };
+    let text = text(&cause);
+    (Some(cause.kind()), Bytes::copy_from_slice(text.get(..MAX_TEXT).unwrap_or(text)))
 }
 
 /// What a cause says to a human, if it does.
@@ -153,5 +151,5 @@ pub(super) fn with_cause<R>(fault: Option<&Fault>, write: impl FnOnce(Causes<'_>
 const STATE_COOKIE: u16 = 7;
 /// Common header, chunk header, cause header, and room for padding.
 const ERROR_OVERHEAD: usize = 12 + 4 + 4 + 3;
-/// What is kept of the text of an ABORT; the peer may send 64 KiB of it.
-const MAX_ABORT_TEXT: usize = 256;
+/// What is kept of the text of an ABORT or ERROR; the peer may send 64 KiB of it.
+const MAX_TEXT: usize = 256;

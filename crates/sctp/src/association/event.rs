@@ -129,6 +129,13 @@ pub enum Event {
     ResetRequested(Vec<StreamId>),
     /// A message on this stream is larger than what we accept; nothing of it is delivered. Once per message.
     MessageTooLarge(StreamId),
+    /// The peer reports an error (RFC 9260 §3.3.10), which changes nothing.
+    RemoteError {
+        /// The first cause code (RFC 9260 §3.3.10), if it gave any.
+        cause: Option<u16>,
+        /// What the cause says, at most 256 bytes, not checked for being text.
+        message: Bytes,
+    },
     /// The association ended. Once, and the last event.
     Closed(CloseReason),
 }

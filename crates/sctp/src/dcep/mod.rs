@@ -195,6 +195,8 @@ impl Channels {
                 }
                 Event::ResetRequested(streams) => self.on_reset_requested(now, streams),
                 Event::MessageTooLarge(stream) => self.on_too_large(now, stream),
+                // No channel is concerned.
+                Event::RemoteError { .. } => {}
                 Event::Closed(reason) => self.on_association_closed(&reason),
             }
         }
