@@ -42,7 +42,7 @@ pub(super) enum Control {
     Error(Fault),
     /// The request in flight.
     ReconfigRequest,
-    /// Number and result of one request or two.
+    /// To one request or two.
     ReconfigResponse {
         first: Answer,
         second: Option<Answer>,

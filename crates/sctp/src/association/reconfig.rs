@@ -7,12 +7,25 @@ use super::state::Phase;
 use super::{Association, Event, Inbound};
 use crate::number::{StreamId, Tsn};
 use crate::recv::ResetOutcome;
-use crate::wire::{List, ReConfig, ReconfigParameter, ReconfigResult};
+use crate::wire::{List, NextTsns, ReConfig, ReconfigParameter, ReconfigResult};
 use std::time::Instant;
 use tracing::debug;
 
-/// Number and result of a request.
-pub(super) type Answer = (u32, ReconfigResult);
+/// The answer to one request (RFC 6525 §5.1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) number: u32,
+    pub(super) result: ReconfigResult,
+    /// D3, D4: with an answer to an SSN/TSN Reset Request.
+    next_tsns: Option<NextTsns>,
+}
+
+impl Answer {
+    pub(super) fn parameter(self) -> ReconfigParameter<'static> {
+        let Self { number, result, next_tsns } = self;
+        ReconfigParameter::Response { response: number, result, next_tsns }
+    }
+}
 
 /// An Incoming SSN Reset Request: its number and streams.
 type Asked<'a> = (u32, List<'a, StreamId>);
@@ -57,8 +70,12 @@ impl Association {
                 }
                 // RFC 6525 §5.2.1: "The decision to deny a re-configuration request is an administrative decision". Nothing
                 // in WebRTC asks for more streams than were agreed on, or for TSNs to start anew.
-                ReconfigParameter::TsnReset { request }
-                | ReconfigParameter::AddOutgoing { request, .. }
+                ReconfigParameter::TsnReset { request } => {
+                    let next_tsns = Some(self.next_tsns());
+                    let denied = Answer { number: request, result: ReconfigResult::Denied, next_tsns };
+                    answers.push(self.answer_with(request, |_| denied));
+                }
+                ReconfigParameter::AddOutgoing { request, .. }
                 | ReconfigParameter::AddIncoming { request, .. } => {
                     answers.push(self.answer(request, |_| ReconfigResult::Denied));
                 }
@@ -73,8 +90,7 @@ impl Association {
 
     /// A deferred reset was performed: the peer need not ask again to learn it.
     pub(super) fn on_incoming_reset(&mut self) {
-        if let Some(number) = self.reset.note_performed() {
-            let first = (number, ReconfigResult::Performed);
+        if let Some(first) = self.reset.note_performed() {
             self.control.push(Control::ReconfigResponse { first, second: None });
         }
     }
@@ -93,20 +109,35 @@ impl Association {
         }
     }
 
-    /// Performs a request if it is the next one; one that was answered gets the same answer.
     fn answer(&mut self, number: u32, perform: impl FnOnce(&mut Self) -> ReconfigResult) -> Answer {
+        self.answer_with(number, |it| Answer { number, result: perform(it), next_tsns: None })
+    }
+
+    /// Performs a request if it is the next one; one that was answered gets the same answer.
+    fn answer_with(&mut self, number: u32, perform: impl FnOnce(&mut Self) -> Answer) -> Answer {
         if self.reset.is_next(number) {
-            let result = perform(self);
-            self.reset.note_answer(result);
-            return (number, result);
+            let answer = perform(self);
+            self.reset.note_answer(answer);
+            return answer;
         }
         // RFC 6525 §5.2.1: a retransmission: "the same RE-CONFIG chunk MUST to be sent back in response".
-        let result = match self.reset.answer_given(number) {
-            Some(ReconfigResult::InProgress) if !self.receiver.is_resetting() => ReconfigResult::Performed,
-            Some(result) => result,
-            None => ReconfigResult::BadSequenceNumber,
-        };
-        (number, result)
+        match self.reset.answer_given(number) {
+            Some(answer) if answer.result == ReconfigResult::InProgress && !self.receiver.is_resetting() => {
+                Answer { result: ReconfigResult::Performed, ..answer }
+            }
+            Some(answer) => answer,
+            None => Answer { number, result: ReconfigResult::BadSequenceNumber, next_tsns: None },
+        }
+    }
+
+    /// RFC 6525 §5.1.7 D3, D4.
+    fn next_tsns(&self) -> NextTsns {
+        let expected = self.receiver.cumulative_tsn().0.wrapping_add(1);
+        NextTsns {
+            sender: Tsn(self.sender.last_assigned_tsn().0.wrapping_add(1)),
+            // "SHOULD be the smallest TSN not acknowledged by the receiver of the request plus 2^31."
+            receiver: Tsn(expected.wrapping_add(1 << 31)),
+        }
     }
 
     /// RFC 6525 §5.2.2.
@@ -152,26 +183,33 @@ impl Association {
         ReconfigResult::Performed
     }
 
-    /// Sends the answers back.
+    /// Sends the answers back. RFC 6525 §5.2.1: "If multiple parameters have to be returned, they MUST be put into one
+    /// RE_CONFIG chunk."
     fn reply(&mut self, now: Instant, answers: &[Answer], asked: Option<Asked<'_>>) {
-        let Some(first) = answers.first().copied().filter(|_| self.takes_reconfig()) else { return };
+        if answers.is_empty() || !self.takes_reconfig() {
+            return;
+        }
         // RFC 6525 §5.2.1: "a selective acknowledgment (SACK) chunk SHOULD be sent back and MAY be bundled".
         self.receiver.acknowledge();
-        // RFC 6525 §5.2.3 F1, F2: our own request, if it can go at once, is the answer.
-        if let Some((number, streams)) = asked
-            && answers.contains(&(number, ReconfigResult::Performed))
-        {
-            let before = self.reset.in_flight();
+        let before = self.reset.in_flight();
+        if asked.is_some() {
+            // §5.2.3 F1, F2: our request leaves with the answers, if it can go at once.
             self.advance_reset(now);
-            if self.reset.is_answer_to(number, &streams) {
-                if self.reset.in_flight() != before {
-                    self.reset.bundle(answers.iter().copied().find(|answer| answer.0 != number));
-                }
-                return self.control.push(Control::ReconfigRequest);
-            }
         }
-        // RFC 6525 §5.2.1: "If multiple parameters have to be returned, they MUST be put into one RE_CONFIG chunk."
-        self.control.push(Control::ReconfigResponse { first, second: answers.get(1).copied() });
+        let is_new = self.reset.in_flight() != before;
+        let is_in_request = |answer: &&Answer| {
+            let performed = answer.result == ReconfigResult::Performed;
+            let asks = |(number, streams): &Asked<'_>| {
+                performed && answer.number == *number && self.reset.is_answer_to(*number, streams)
+            };
+            asked.as_ref().is_some_and(asks) || self.reset.carries_answer_to(answer.number)
+        };
+        let mut explicit = answers.iter().filter(|answer| !is_in_request(answer)).copied();
+        match (explicit.next(), explicit.next()) {
+            (None, _) => self.control.push(Control::ReconfigRequest),
+            (Some(answer), None) if is_new => self.reset.carry(answer),
+            (Some(first), second) => self.control.push(Control::ReconfigResponse { first, second }),
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Reset {
     /// The number of the peer's next request.
     expected: u32,
     /// What was answered to the peer's last two requests; a RE-CONFIG may have two.
-    answered: [Option<ReconfigResult>; 2],
+    answered: [Option<Answer>; 2],
 }
 
 /// Our request in flight. It is repeated as it was sent first (RFC 6525 §5.1.1: "the sender MUST retransmit the RE-CONFIG
@@ -34,8 +34,8 @@ struct Request {
     number: u32,
     /// The peer's last request when ours was made: the one it answers, if the peer asked for it.
     response: u32,
-    /// The answer to another request of the peer, in the same chunk.
-    other: Option<Answer>,
+    /// An answer to the peer in the same chunk (RFC 6525 §3.1, combination 9).
+    answer: Option<Answer>,
     last_tsn: Tsn,
     /// Sorted.
     streams: Vec<StreamId>,
@@ -84,28 +84,23 @@ impl Reset {
     }
 
     /// The peer's next request was answered.
-    pub(super) fn note_answer(&mut self, result: ReconfigResult) {
+    pub(super) fn note_answer(&mut self, answer: Answer) {
         self.expected = self.expected.wrapping_add(1);
         let [last, _] = self.answered;
-        self.answered = [Some(result), last];
+        self.answered = [Some(answer), last];
     }
 
     /// What the peer was answered, if it is one of its last two requests.
-    pub(super) fn answer_given(&self, number: u32) -> Option<ReconfigResult> {
-        let [last, before] = self.answered;
-        match self.expected.wrapping_sub(number) {
-            1 => last,
-            2 => before,
-            _ => None,
-        }
+    pub(super) fn answer_given(&self, number: u32) -> Option<Answer> {
+        self.answered.into_iter().flatten().find(|answer| answer.number == number)
     }
 
-    /// What was in progress is performed. Gives its number.
-    pub(super) fn note_performed(&mut self) -> Option<u32> {
-        let mut answers = (1..).zip(&mut self.answered);
-        let (back, answer) = answers.find(|(_, answer)| **answer == Some(ReconfigResult::InProgress))?;
-        *answer = Some(ReconfigResult::Performed);
-        Some(self.expected.wrapping_sub(back))
+    /// What was in progress is performed. Gives the answer to that.
+    pub(super) fn note_performed(&mut self) -> Option<Answer> {
+        let mut answers = self.answered.iter_mut().flatten();
+        let answer = answers.find(|answer| answer.result == ReconfigResult::InProgress)?;
+        answer.result = ReconfigResult::Performed;
+        Some(*answer)
     }
 
     /// Whether the request in flight does all that this Incoming SSN Reset Request asks for. RFC 6525 §4.1: then "this
@@ -123,10 +118,16 @@ impl Reset {
         self.pending.as_ref().map(|request| request.number)
     }
 
-    /// Puts an answer into the chunk of the request in flight (RFC 6525 §3.1, combination 9), which was not sent yet.
-    pub(super) fn bundle(&mut self, answer: Option<Answer>) {
+    /// Whether the chunk of the request in flight has the answer to this request of the peer.
+    pub(super) fn carries_answer_to(&self, number: u32) -> bool {
+        let answer = self.pending.as_ref().and_then(|request| request.answer);
+        answer.is_some_and(|answer| answer.number == number)
+    }
+
+    /// Puts an answer into the chunk of the request in flight, which was not sent yet.
+    pub(super) fn carry(&mut self, answer: Answer) {
         if let Some(request) = &mut self.pending {
-            request.other = answer;
+            request.answer = Some(answer);
         }
     }
 
@@ -139,8 +140,8 @@ impl Reset {
             last_tsn: request.last_tsn,
             streams: List::new(&request.streams),
         };
-        let parameters = match request.other {
-            Some(other) => &[response(other), reset][..],
+        let parameters = match request.answer {
+            Some(answer) => &[answer.parameter(), reset][..],
             None => &[reset],
         };
         Some(write(&ReConfig { parameters: ReconfigParameters::new(parameters) }))
@@ -151,11 +152,6 @@ impl Request {
     fn has(&self, stream: StreamId) -> bool {
         self.streams.binary_search(&stream).is_ok()
     }
-}
-
-/// RFC 6525 §5.1.7 D1–D4.
-pub(super) fn response((number, result): Answer) -> ReconfigParameter<'static> {
-    ReconfigParameter::Response { response: number, result, next_tsns: None }
 }
 
 impl Association {
@@ -237,7 +233,8 @@ impl Association {
         // RFC 6525 §5.1.2 A4: "the next expected Re-configuration Request Sequence Number of the peer minus 1", which is
         // also the number of a request of the peer that this one answers.
         let response = self.reset.expected.wrapping_sub(1);
-        let request = Request { number, response, other: None, last_tsn, streams, timer, in_progress: false };
+        let request =
+            Request { number, response, answer: None, last_tsn, streams, timer, in_progress: false };
         self.reset.pending = Some(request);
         self.control.push(Control::ReconfigRequest);
     }

@@ -4,7 +4,6 @@ use super::Association;
 use super::control::{Control, InitAck};
 use super::errors::with_cause;
 use super::handshake::our_parameters;
-use super::reset::response;
 use super::state::Tcb;
 use crate::wire::{
     Abort, Checksum, Chunk, CookieAck, CookieEcho, ErrorChunk, Header, Heartbeat, Init, PacketWriter,
@@ -118,8 +117,8 @@ impl Association {
             }
             Control::ReconfigResponse { first, second } => {
                 let parameters = match second {
-                    Some(second) => &[response(*first), response(*second)][..],
-                    None => &[response(*first)],
+                    Some(second) => &[first.parameter(), second.parameter()][..],
+                    None => &[first.parameter()],
                 };
                 packet.push(&ReConfig { parameters: ReconfigParameters::new(parameters) })
             }

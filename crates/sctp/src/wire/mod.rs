@@ -67,7 +67,7 @@ pub(crate) use packet::{Checksum, Chunks, Header, PacketWriter, parse};
 pub(crate) use pad::Pad;
 pub(crate) use parameter::{Parameter, Parameters};
 pub(crate) use reader::Reader;
-pub(crate) use reconfig::{ReConfig, ReconfigParameter, ReconfigParameters, ReconfigResult};
+pub(crate) use reconfig::{NextTsns, ReConfig, ReconfigParameter, ReconfigParameters, ReconfigResult};
 pub(crate) use sack::{GapBlock, Sack};
 pub(crate) use shutdown::{Shutdown, ShutdownAck, ShutdownComplete};
 pub(crate) use text::Escaped;
