@@ -56,7 +56,8 @@ impl<'a> Tlv<'a> for Parameter<'a> {
             HOST_NAME => return Ok(Self::HostName(field.value)),
             SUPPORTED_ADDRESS_TYPES => return List::parse(field.value).map(Self::SupportedAddressTypes),
             ECN_CAPABLE => Self::EcnCapable,
-            ZERO_CHECKSUM_ACCEPTABLE => Self::ZeroChecksumAcceptable(reader.u32()?),
+            // RFC 9653: the length is 8. One of another length promises nothing, and its type says to skip it.
+            ZERO_CHECKSUM_ACCEPTABLE if field.value.len() == 4 => Self::ZeroChecksumAcceptable(reader.u32()?),
             SUPPORTED_EXTENSIONS => return Ok(Self::SupportedExtensions(field.value)),
             FORWARD_TSN_SUPPORTED => Self::ForwardTsnSupported,
             _ => return Ok(Self::Unknown(field)),
@@ -239,14 +240,23 @@ mod tests {
             ("0009000c 00000001 00000001", ParseError::Trailing(4)),
             ("000c0007 000500", ParseError::Count),
             ("80000008 00000000", ParseError::Trailing(4)),
-            ("80010004", ParseError::Truncated),
-            ("8001000c 00000001 00000001", ParseError::Trailing(4)),
             ("c0000008 00000000", ParseError::Trailing(4)),
         ] {
             let mut bytes = hex(bytes);
             bytes.resize(bytes.len().next_multiple_of(4), 0);
             bytes.extend_from_slice(&hex("80000004"));
             assert_eq!(parsed(&bytes), [Err(error), Ok(Parameter::EcnCapable)], "{bytes:02x?}");
+        }
+    }
+
+    /// RFC 9653: of another length than 8 it says nothing, and is skipped for its type.
+    #[test]
+    fn zero_checksum_acceptable_of_another_length() {
+        for bytes in ["80010004", "80010007 00000100", "8001000c 00000001 00000001"] {
+            let bytes = hex(bytes);
+            let parameters = parsed(&bytes);
+            let [Ok(Parameter::Unknown(field))] = parameters[..] else { panic!("{parameters:?}") };
+            assert_eq!((field.kind, field.action()), (0x8001, UnknownAction::Skip));
         }
     }
 
