@@ -184,9 +184,15 @@ impl Peer {
         self.ended = true;
         self.drain_deadline = None;
         let route = self.route_for_data();
-        let dtls_failed = matches!(reason, CloseReason::Dtls(_)) && !reason.is_orderly();
+        let dtls_ended = matches!(reason, CloseReason::Dtls(_));
+        let dtls_failed = dtls_ended && !reason.is_orderly();
         self.close_reason = Some(reason);
-        self.channels.abort(now);
+        if dtls_ended {
+            // Nothing can be told any more, and it was not this side that ended the association.
+            self.channels.transport_closed(now);
+        } else {
+            self.channels.abort(now);
+        }
         let mut gate = std::mem::replace(&mut self.gate, Gate::Closed);
         if let (Some(session), Some(route)) = (gate.session_mut(), route) {
             self.say_goodbye(now, session, route);
