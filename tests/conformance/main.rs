@@ -5,6 +5,9 @@
 mod raw_sctp;
 #[path = "../support/sctp_pair.rs"]
 mod sctp_pair;
+#[expect(dead_code, reason = "tests of whole peers need more of it")]
+#[path = "../support/stack.rs"]
+mod stack;
 
 mod a_codec;
 mod b_setup;
