@@ -9,6 +9,7 @@ mod sctp_pair;
 #[path = "../support/stack.rs"]
 mod stack;
 
+mod a_captures;
 mod a_codec;
 mod b_setup;
 mod c_collision;

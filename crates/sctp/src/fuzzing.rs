@@ -1,8 +1,10 @@
 //! Bodies of the fuzz targets: each takes whatever bytes come and panics only if something is wrong here.
 
 mod association;
+mod rewrite;
 
 pub use association::association;
+pub use rewrite::rewrite;
 
 use crate::dcep::message::Message;
 use crate::wire::{self, Checksum, Chunk, Header, PacketWriter, ParseError};
@@ -31,6 +33,17 @@ pub fn packet(data: &[u8]) {
     let again: Result<Vec<_>, ParseError> = chunks.collect();
     assert_eq!(again.as_ref(), Ok(&understood));
     assert_eq!(write(header, &understood), Some(written));
+}
+
+/// What is read in a packet, one line for each chunk; none if the packet as a whole is not sound. A zero in place of the
+/// checksum is accepted.
+pub fn describe(packet: &[u8]) -> Option<Vec<String>> {
+    let (_, chunks) = wire::parse(packet, true).ok()?;
+    let line = |chunk: Result<Chunk<'_>, ParseError>| match chunk {
+        Ok(chunk) => chunk.to_string(),
+        Err(error) => format!("({error})"),
+    };
+    Some(chunks.map(line).collect())
 }
 
 /// A DCEP message: it has one form only.
