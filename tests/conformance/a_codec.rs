@@ -1,7 +1,9 @@
 //! Packets and chunks (RFC 9260 §3, §6.8, §6.10).
 
 use crate::raw_sctp::*;
-use straits_sctp::{CloseReason, Config, Event, State};
+use bytes::BytesMut;
+use std::time::Instant;
+use straits_sctp::{Association, CloseReason, Config, Event, Ppid, Reliability, State, StreamId};
 
 /// RFC 9260 §3: a packet has a common header of 12 bytes and at least one chunk; RFC 9260 §6.8.
 #[test]
@@ -58,6 +60,77 @@ fn item_003_port_zero() {
         idle.assert_ignored(&packet(ports.0, ports.1, 0, &[idle.init().chunk(INIT)]));
         idle.assert_ignored(&packet(ports.0, ports.1, 77, &[data(1, WHOLE, 0, 0, b"x")]));
     }
+}
+
+/// Two associations on one DTLS connection: those that begin and those that end in one place.
+struct Shared {
+    now: Instant,
+    sides: [[Association; 2]; 2],
+}
+
+impl Shared {
+    /// Each packet of one side goes to both associations of the other. How many went.
+    fn exchange(&mut self) -> usize {
+        let mut count = 0;
+        loop {
+            let before = count;
+            for from in 0..2 {
+                for which in 0..2 {
+                    let mut packet = BytesMut::new();
+                    while self.sides[from][which].poll_transmit(self.now, &mut packet) {
+                        count += 1;
+                        self.sides[1 - from].iter_mut().for_each(|it| it.handle_packet(self.now, &packet));
+                        packet.clear();
+                    }
+                }
+            }
+            if count == before {
+                return count;
+            }
+        }
+    }
+}
+
+/// RFC 8261 §6.1: "The SCTP port numbers are used for multiplexing and demultiplexing the SCTP associations carried over a
+/// single DTLS connection."
+#[test]
+fn item_004_other_ports_on_the_same_connection() {
+    let now = Instant::now();
+    let make = |port: u16, seed: u8| {
+        let config = Config::default().local_port(port).remote_port(port);
+        Association::new(config, [seed; 32], now)
+    };
+    let sides = [[make(5000, 1), make(6000, 2)], [make(5000, 3), make(6000, 4)]];
+    let mut shared = Shared { now, sides };
+    let mut packets = 0;
+    // The second pair comes up while the first one is, and while it is not started.
+    for which in 0..2 {
+        shared.sides.iter_mut().for_each(|side| side[which].connect(now));
+        packets += shared.exchange();
+        for (n, side) in shared.sides.iter_mut().enumerate() {
+            assert_eq!(side[which].poll_event(), Some(Event::Established));
+            let text = format!("{n} {which}").into();
+            side[which].send(now, StreamId(0), Ppid::STRING, text, true, Reliability::Reliable).unwrap();
+        }
+        packets += shared.exchange();
+    }
+    for (n, side) in shared.sides.iter_mut().enumerate() {
+        for (which, association) in side.iter_mut().enumerate() {
+            let message = association.recv(now, StreamId(0)).expect("a message");
+            assert_eq!(message.data, format!("{} {which}", 1 - n));
+            assert_eq!(association.recv(now, StreamId(0)), None);
+        }
+        // Each dropped what was the other's, and answered none of it.
+        let stats = side.each_ref().map(Association::stats);
+        assert_eq!(stats[0].packets_dropped, stats[1].packets_received - stats[1].packets_dropped);
+        assert_eq!(stats[1].packets_dropped, stats[0].packets_received - stats[0].packets_dropped);
+    }
+    let sent: u64 = shared.sides.iter().flatten().map(|association| association.stats().packets_sent).sum();
+    assert_eq!(sent, packets as u64);
+    shared.sides[0][0].abort(now);
+    shared.exchange();
+    let states = shared.sides.each_ref().map(|side| side.each_ref().map(Association::state));
+    assert_eq!(states, [[State::Closed, State::Established]; 2]);
 }
 
 /// RFC 9260 §3.2: a chunk is not shorter than its header; what is behind such a length cannot be read.

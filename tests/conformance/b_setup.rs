@@ -3,7 +3,7 @@
 use crate::raw_sctp::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use straits_sctp::{CloseReason, Config, Event, State, TimeoutKind};
+use straits_sctp::{CloseReason, Config, Event, State, StreamId, TimeoutKind};
 
 /// When a timer of 1 s that doubles up to 60 s sends, nine times in all, and when it gives up.
 const SENT_AT: [u64; 9] = [0, 1, 3, 7, 15, 31, 63, 123, 183];
@@ -232,6 +232,39 @@ fn item_044_no_addresses_are_sent() {
     for parameters in [init.parameters, ack.parameters] {
         assert!(parameters.iter().all(|(kind, _)| ![5, 6, 11, 12].contains(kind)), "{parameters:?}");
     }
+}
+
+/// A parameter that comes again in an INIT or INIT ACK changes nothing: the first one counts.
+#[test]
+fn item_045_repeated_parameters() {
+    let (dtls, other) = (1_u32.to_be_bytes(), 2_u32.to_be_bytes());
+    for zero_first in [true, false] {
+        let methods = if zero_first { [dtls, other] } else { [other, dtls] };
+        let lists: [&[u8]; 2] = if zero_first { [&[RE_CONFIG], &[]] } else { [&[], &[RE_CONFIG]] };
+        let mut peer = RawPeer::new(Config::default());
+        peer.takes_zero_checksum = true;
+        let mut init = peer.init();
+        for n in 0..2 {
+            init = init.with(ZERO_CHECKSUM_ACCEPTABLE, &methods[n]).with(SUPPORTED_EXTENSIONS, lists[n]);
+        }
+        let ack = peer.send_init(&init);
+        peer.engine_tag = ack.tag;
+        let replies = peer.exchange(&[cookie_echo(&ack.cookie())]);
+        assert_eq!((kinds(&replies), replies[0].checksum_is_zero), (vec![vec![COOKIE_ACK]], zero_first));
+        assert_eq!(peer.engine.reset_streams(peer.now, &[StreamId(0)]).is_ok(), zero_first);
+    }
+    // Cookies, and hundreds of addresses and of everything else.
+    let mut peer = RawPeer::new(Config::default());
+    peer.connect();
+    let mut ack = peer.init().with(7, b"first").with(7, b"second").with(7, b"");
+    for kind in [5, 7, 8, 9, 0x8000, SUPPORTED_EXTENSIONS, FORWARD_TSN_SUPPORTED] {
+        for _ in 0..100 {
+            ack = ack
+                .with(kind, if kind < 0x8000 || kind == SUPPORTED_EXTENSIONS { &[1, 2, 3, 4] } else { &[] });
+        }
+    }
+    let replies = peer.exchange(&[ack.chunk(INIT_ACK)]);
+    assert_eq!(replies[0].chunks, [cookie_echo(b"first")]);
 }
 
 /// RFC 9260 §3.3.2.1.3 (Cookie Preservative): a suggestion that may be ignored.
