@@ -268,8 +268,8 @@ fn item_232_abort_with_broken_causes() {
 #[test]
 fn item_233_error_received() {
     let long = vec![b'?'; 60_000];
-    let causes: [(Vec<Vec<u8>>, Option<u16>, &[u8]); 6] = [
-        (vec![], None, b""),
+    let causes = [
+        (vec![], None, &b""[..]),
         (vec![tlv(4, &[])], Some(4), b""),
         (vec![tlv(6, &bare(0x6F).padded_with(0))], Some(6), b""),
         (vec![tlv(13, b"what was that?"), tlv(12, b"next")], Some(13), b"what was that?"),

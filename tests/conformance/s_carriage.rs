@@ -30,9 +30,9 @@ fn item_307_supported_extensions() {
 /// RFC 5061 §4.2.7: what the peer lists beyond what we know is of no matter; no list is an empty one.
 #[test]
 fn item_307_extensions_of_the_peer() {
-    let lists: [(Option<&[u8]>, Result<(), ResetError>); 5] = [
+    let lists = [
         (None, Err(ResetError::Unsupported)),
-        (Some(&[]), Err(ResetError::Unsupported)),
+        (Some(&[][..]), Err(ResetError::Unsupported)),
         (Some(&[0x0F, 0x80, 0xC1, 0xFF]), Err(ResetError::Unsupported)),
         (Some(&[0x0F, 0x80, RE_CONFIG, 0xC1, 0x00]), Ok(())),
         (Some(&[RE_CONFIG, RE_CONFIG]), Ok(())),
