@@ -138,7 +138,7 @@ impl Association {
             local,
             outgoing_streams: tcb.outgoing_streams,
             cookie,
-            zero_checksum: offer.capabilities.zero_checksum,
+            zero_checksum: tcb.capabilities.zero_checksum,
             unrecognized: offer.unrecognized,
         })));
     }
