@@ -255,6 +255,7 @@ impl Association {
             t3_expirations: sender.t3_expirations,
             bytes_lost: sender.bytes_lost,
             cwnd: sender.cwnd,
+            ssthresh: Some(sender.ssthresh).filter(|ssthresh| *ssthresh != usize::MAX),
             srtt: sender.srtt,
             rto: sender.rto,
             peer_rwnd: sender.peer_rwnd,

@@ -35,6 +35,9 @@ pub struct Stats {
     pub drops: Drops,
     /// Congestion window in bytes.
     pub cwnd: usize,
+    /// Slow-start threshold in bytes: below it the congestion window grows by what is acknowledged, above it by a packet
+    /// per round trip. None before the first loss or idle time.
+    pub ssthresh: Option<usize>,
     /// Smoothed round-trip time, once one was measured.
     pub srtt: Option<Duration>,
     /// Retransmission timeout.
