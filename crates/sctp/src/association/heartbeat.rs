@@ -97,13 +97,14 @@ impl Association {
 
     pub(super) fn on_heartbeat(&mut self, now: Instant, heartbeat: &Heartbeat<'_>) {
         let answers = match self.phase {
-            Phase::Established { .. } | Phase::ShutdownPending { .. } | Phase::ShutdownReceived { .. } => {
-                true
-            }
-            // RFC 9260 §5.1 C: in COOKIE-ECHOED nothing is sent but COOKIE ECHO.
+            // RFC 9260 §8.3: "MUST respond … after entering the COOKIE-ECHOED state (sender of the INIT chunk)". There the
+            // answer waits, as §5.1 C wants it: it rides behind a COOKIE ECHO that is repeated, or leaves after COOKIE ACK.
+            Phase::CookieEchoed { .. }
+            | Phase::Established { .. }
+            | Phase::ShutdownPending { .. }
+            | Phase::ShutdownReceived { .. } => true,
             Phase::Idle
             | Phase::CookieWait { .. }
-            | Phase::CookieEchoed { .. }
             | Phase::ShutdownSent { .. }
             | Phase::ShutdownAckSent { .. }
             | Phase::Ended { .. } => false,

@@ -37,8 +37,8 @@ impl Association {
         // The last packet may have emptied the queue of a stream that is to be reset.
         self.advance_reset(now);
         // RFC 9260 §5.1 C: "until the COOKIE ACK chunk is returned, the sender MUST NOT send any other packets to the
-        // peer." An ERROR that had no room behind the COOKIE ECHO waits for it too (§3.2.2). The answer to the peer's own
-        // INIT (§5.2.1) does not.
+        // peer." An ERROR that had no room behind the COOKIE ECHO waits for it too (§3.2.2), and so does a HEARTBEAT ACK.
+        // The answer to the peer's own INIT (§5.2.1) does not.
         let waits = self.phase.cookie().is_some() && self.control.front() != Some(&Control::CookieEcho);
         while waits || self.control.front().is_some_and(Control::stands_alone) {
             match self.control.pop_alone() {
