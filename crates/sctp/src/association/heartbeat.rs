@@ -110,8 +110,8 @@ impl Association {
             | Phase::Ended { .. } => false,
         };
         // What does not fit into a packet with its headers is dropped, not cut: a cut answer would be a wrong one.
-        let limit = self.config.max_packet_size.saturating_sub(wire::Header::LEN + 3);
-        if answers && heartbeat.len() > limit {
+        let size = wire::Header::LEN + heartbeat.len().next_multiple_of(4);
+        if answers && size > self.config.max_packet_size {
             self.counters.oversized_heartbeats += 1;
         } else if answers && self.heartbeat_limit.allow(now) {
             // RFC 9260 §8.3: "copied unchanged from the received HEARTBEAT chunk".

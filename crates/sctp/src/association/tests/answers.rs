@@ -6,7 +6,7 @@ use crate::wire::{
     self, Abort, Cause, Causes, Chunk, Data, Heartbeat, List, ReConfig, ReconfigParameter,
     ReconfigParameters, WriteChunk,
 };
-use crate::{CloseReason, Event, ResetError, SendError, State};
+use crate::{CloseReason, Config, Event, ResetError, SendError, State};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -84,7 +84,26 @@ fn heartbeats_need_their_nonce_back() {
     assert_eq!(raw.events(), [Event::Closed(CloseReason::Timeout(crate::TimeoutKind::Heartbeat))]);
 }
 
-/// RFC 9260 §8.3: "exponential backoff of the RTO if the previous HEARTBEAT chunk is unanswered", until one is answered.
+/// RFC 9260 §8.3: "MUST respond to a HEARTBEAT chunk", as long as the answer fits into a packet: to the byte.
+#[test]
+fn the_largest_answer_fills_a_packet() {
+    for max in 1188..=1192 {
+        let mut raw = Raw::with(Config::default().max_packet_size(max));
+        raw.feed_packet(0, &[&init(PEER_TAG)]);
+        raw.drain();
+        raw.feed_packet(raw.tag, &[&cookie_echo(&raw.cookie.clone())]);
+        raw.drain();
+        let largest = max / 4 * 4 - 12 - 8;
+        raw.feed(&Heartbeat { info: &vec![1; largest], others: &[] });
+        let sent = raw.drain();
+        assert_eq!(sent.iter().map(|sent| sent.bytes.len()).collect::<Vec<_>>(), [max / 4 * 4]);
+        raw.feed(&Heartbeat { info: &vec![1; largest + 1], others: &[] });
+        assert_eq!(raw.drain(), []);
+    }
+}
+
+/// RFC 9260 §8.3: "exponential backoff of the RTO if the previous HEARTBEAT chunk is unanswered", until one is answered;
+/// the interval is counted from one HEARTBEAT to the next.
 #[test]
 fn unanswered_heartbeats_back_off() {
     let mut raw = Raw::established();
