@@ -72,8 +72,11 @@ impl Association {
             && probe.deadline.is_some_and(|deadline| deadline <= now)
         {
             self.prober.probe = None;
-            // RFC 9260 §8.3: "exponential backoff of the RTO if the previous HEARTBEAT chunk is unanswered."
+            // RFC 9260 §8.3: "exponential backoff of the RTO if the previous HEARTBEAT chunk is unanswered." The next one
+            // is an interval and such an RTO behind the previous one.
             self.sender.back_off();
+            let waited = now.saturating_duration_since(probe.sent);
+            self.rearm_heartbeat(now, self.config.heartbeat_interval.saturating_sub(waited));
             // RFC 9260 §8.1: the counter includes "the number of unacknowledged HEARTBEAT chunks".
             self.count_error(now, TimeoutKind::Heartbeat);
         }

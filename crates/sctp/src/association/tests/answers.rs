@@ -108,9 +108,14 @@ fn the_largest_answer_fills_a_packet() {
 fn unanswered_heartbeats_back_off() {
     let mut raw = Raw::established();
     let mut expected = raw.end.stats().rto;
+    let mut previous = raw.now;
     for _ in 0..7 {
         raw.fire();
         assert_eq!(raw.names(), [["HEARTBEAT"]]);
+        let jittered = expected / 2..=expected * 3 / 2;
+        let beyond = raw.now - previous - Duration::from_secs(30);
+        assert!(jittered.contains(&beyond), "{beyond:?}, RTO {expected:?}");
+        previous = raw.now;
         assert_eq!(raw.fire(), Some(expected));
         expected = (expected * 2).min(Duration::from_secs(10));
         assert_eq!(raw.end.stats().rto, expected);
