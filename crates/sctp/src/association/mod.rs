@@ -251,6 +251,7 @@ impl Association {
             bytes_sent: self.counters.bytes_sent,
             bytes_received: self.counters.bytes_received,
             retransmissions: sender.retransmissions,
+            spurious_retransmissions: sender.spurious_retransmissions,
             fast_retransmits: sender.fast_retransmits,
             t3_expirations: sender.t3_expirations,
             bytes_lost: sender.bytes_lost,

@@ -18,6 +18,9 @@ pub struct Stats {
     pub bytes_received: u64,
     /// DATA chunks sent again, for whatever reason.
     pub retransmissions: u64,
+    /// DATA chunks sent again without need, as far as the peer reported to have them twice: they were late, or what
+    /// acknowledged them was lost.
+    pub spurious_retransmissions: u64,
     /// DATA chunks sent again because of gap reports.
     pub fast_retransmits: u64,
     /// Expirations of T3-rtx.

@@ -3,6 +3,7 @@
 mod chunk;
 mod outstanding;
 mod queue;
+mod resent;
 mod scheduler;
 mod sender;
 mod tsn_set;

@@ -172,6 +172,11 @@ impl Outstanding {
         if cumulative >= self.next_tsn() { Err(SackError::NeverSent) } else { Ok(cumulative) }
     }
 
+    /// A TSN that the peer names, as the one nearest to what it acknowledged.
+    pub(super) fn unwrap(&self, tsn: Tsn) -> u64 {
+        self.unwrapper.peek(tsn.0)
+    }
+
     /// Processes the SACK checked just before. `released` sees each chunk that the cumulative TSN takes away.
     pub(super) fn apply(
         &mut self,

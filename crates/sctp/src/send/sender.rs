@@ -12,6 +12,7 @@ pub(crate) use report::{Acked, SackOutcome, SenderEvent, SenderStats, T3Expired}
 use super::chunk::{Format, charge};
 use super::outstanding::Outstanding;
 use super::queue::{Part, Queue};
+use super::resent::Resent;
 use super::{Reliability, SendError};
 use crate::congestion::{Controller, NewReno};
 use crate::number::{Tsn, tsn};
@@ -34,6 +35,7 @@ pub(crate) struct Sender {
     phase: Phase,
     queue: Queue,
     outstanding: Outstanding,
+    resent: Resent,
     congestion: Box<dyn Controller>,
     rto: Rto,
     t3: Timer,
@@ -93,6 +95,7 @@ impl Sender {
             phase: Phase::Waiting,
             queue: Queue::new(config.high_water_mark, max_chunk - Format::Data.header_len()),
             outstanding: Outstanding::new(Tsn(0), Format::Data),
+            resent: Resent::default(),
             congestion: Box::new(NewReno::new(config.congestion, max_chunk)),
             t3: Timer::fixed(rto.current()),
             probe: Timer::fixed(rto.current()),
@@ -321,6 +324,7 @@ impl Sender {
         let Counters {
             chunks_sent,
             retransmissions,
+            spurious_retransmissions,
             fast_retransmits,
             t3_expirations,
             invalid_sacks,
@@ -332,6 +336,7 @@ impl Sender {
         SenderStats {
             chunks_sent,
             retransmissions,
+            spurious_retransmissions,
             fast_retransmits,
             t3_expirations,
             invalid_sacks,

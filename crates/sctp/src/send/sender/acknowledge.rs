@@ -17,6 +17,7 @@ impl Sender {
             Ok(cumulative) => cumulative,
             Err(outcome) => return outcome,
         };
+        self.note_duplicates(sack);
         self.note_window(sack.a_rwnd);
         self.probe_due = false;
         let (flight, in_recovery) = (self.outstanding.in_flight(), self.recovery.is_some());
@@ -39,6 +40,15 @@ impl Sender {
         // What was in flight fills the peer's buffer now.
         self.a_rwnd = self.a_rwnd.saturating_sub(payload - self.outstanding.in_flight_payload());
         self.settle(now, cumulative, flight, applied)
+    }
+
+    /// RFC 9260 §6.2: "it MAY use the duplicate TSN information to determine if SACK chunk loss is occurring": it is
+    /// counted.
+    fn note_duplicates(&mut self, sack: &Sack<'_>) {
+        for duplicate in sack.duplicates.iter() {
+            let is_spurious = self.resent.take(self.outstanding.unwrap(duplicate));
+            self.counters.spurious_retransmissions += u64::from(is_spurious);
+        }
     }
 
     fn accept(&mut self, checked: Result<u64, SackError>) -> Result<u64, SackOutcome> {

@@ -50,6 +50,8 @@ pub(crate) struct SenderStats {
     pub(crate) chunks_sent: u64,
     /// Chunks sent again.
     pub(crate) retransmissions: u64,
+    /// Of these, what the peer reported to have twice.
+    pub(crate) spurious_retransmissions: u64,
     /// Chunks marked lost by three miss indications.
     pub(crate) fast_retransmits: u64,
     pub(crate) t3_expirations: u64,
@@ -79,6 +81,7 @@ pub(crate) struct SenderStats {
 pub(super) struct Counters {
     pub(super) chunks_sent: u64,
     pub(super) retransmissions: u64,
+    pub(super) spurious_retransmissions: u64,
     pub(super) fast_retransmits: u64,
     pub(super) t3_expirations: u64,
     pub(super) invalid_sacks: u64,

@@ -78,6 +78,7 @@ impl Sender {
                 break;
             }
             self.outstanding.retransmitted(now, number);
+            self.resent.note(number);
             self.counters.retransmissions += 1;
             self.counters.chunks_sent += 1;
             wrote = true;
