@@ -132,8 +132,11 @@ impl Association {
         };
         self.prober.probe = None;
         self.errors = 0;
-        self.sender.handle_rtt(now.saturating_duration_since(probe.sent));
-        self.tell_path();
+        // A clock that went back measures nothing.
+        if let Some(rtt) = now.checked_duration_since(probe.sent) {
+            self.sender.handle_rtt(rtt);
+            self.tell_path();
+        }
     }
 
     /// RFC 9260 §8.1: the error counter of the association.

@@ -365,7 +365,8 @@ impl Outstanding {
         applied.newly_acked += self.format.chunk_size(tx.chunk.data.len());
         applied.newly_acked_end = applied.newly_acked_end.max(number + 1);
         if self.timed == Some(number) {
-            applied.rtt = Some(now.saturating_duration_since(tx.sent));
+            // A clock that went back measures nothing.
+            applied.rtt = now.checked_duration_since(tx.sent);
             self.timed = None;
         }
     }

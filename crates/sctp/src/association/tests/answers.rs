@@ -84,6 +84,24 @@ fn heartbeats_need_their_nonce_back() {
     assert_eq!(raw.events(), [Event::Closed(CloseReason::Timeout(crate::TimeoutKind::Heartbeat))]);
 }
 
+/// A clock that goes back is not a round trip of nothing; the answer still shows that the peer is there.
+#[test]
+fn no_round_trip_is_negative() {
+    let mut raw = Raw::established();
+    raw.fire();
+    let sent = raw.drain();
+    let (_, mut chunks) = wire::parse(&sent[0].bytes, true).unwrap();
+    let Some(Ok(Chunk::Heartbeat(heartbeat))) = chunks.next() else { panic!("{sent:?}") };
+    raw.now -= Duration::from_millis(1);
+    raw.feed(&Chunk::HeartbeatAck(heartbeat));
+    raw.send(b"out");
+    raw.drain();
+    raw.now -= Duration::from_millis(1);
+    raw.feed(&sack(raw.tsn));
+    assert_eq!(raw.end.stats().bytes_in_flight, 0);
+    assert_eq!((raw.end.stats().srtt, raw.end.stats().rto), (None, Duration::from_millis(500)));
+}
+
 /// RFC 9260 §8.3: "MUST respond to a HEARTBEAT chunk", as long as the answer fits into a packet: to the byte.
 #[test]
 fn the_largest_answer_fills_a_packet() {
