@@ -25,7 +25,7 @@ struct Probe {
     nonce: u64,
     /// Our own note of the time: what comes back is the peer's word only.
     sent: Instant,
-    /// One RTO later.
+    /// One RTO later; none once that has passed. A late answer still counts, until the next HEARTBEAT.
     deadline: Option<Instant>,
 }
 
@@ -53,44 +53,48 @@ impl Association {
     pub(super) fn start_heartbeat(&mut self, now: Instant) {
         self.prober.probe = None;
         self.prober.used = now;
-        self.rearm_heartbeat(now, self.config.heartbeat_interval);
+        self.rearm_heartbeat(now, now);
     }
 
-    /// RFC 9260 §8.3: the interval plus the RTO, "with jittering of +/- 50% of the RTO value".
-    fn rearm_heartbeat(&mut self, now: Instant, interval: Duration) {
-        if self.config.heartbeat_interval.is_zero() {
+    /// RFC 9260 §8.3: the interval plus the RTO, "with jittering of +/- 50% of the RTO value", counted from `since`.
+    fn rearm_heartbeat(&mut self, now: Instant, since: Instant) {
+        let interval = self.config.heartbeat_interval;
+        if interval.is_zero() {
             return;
         }
         let rto = self.sender.rto();
-        let jitter = rto.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
-        self.prober.interval.set_duration(interval + rto / 2 + jitter);
+        let jitter = (rto / JITTER_STEPS).saturating_mul(self.rng.next_u32() % JITTER_STEPS);
+        let whole = interval.saturating_add(rto / 2).saturating_add(jitter);
+        let left = whole.saturating_sub(now.saturating_duration_since(since));
+        // What is due already is due next: a timer of zero duration would not run.
+        self.prober.interval.set_duration(left.max(Duration::from_nanos(1)));
         self.prober.interval.start(now);
     }
 
     pub(super) fn on_heartbeat_timer(&mut self, now: Instant) {
-        if let Some(probe) = self.prober.probe
+        if let Some(probe) = &mut self.prober.probe
             && probe.deadline.is_some_and(|deadline| deadline <= now)
         {
-            self.prober.probe = None;
+            probe.deadline = None;
+            let sent = probe.sent;
             // RFC 9260 §8.3: "exponential backoff of the RTO if the previous HEARTBEAT chunk is unanswered." The next one
             // is an interval and such an RTO behind the previous one.
             self.sender.back_off();
-            let waited = now.saturating_duration_since(probe.sent);
-            self.rearm_heartbeat(now, self.config.heartbeat_interval.saturating_sub(waited));
+            self.rearm_heartbeat(now, sent);
             // RFC 9260 §8.1: the counter includes "the number of unacknowledged HEARTBEAT chunks".
             self.count_error(now, TimeoutKind::Heartbeat);
         }
         if !self.prober.interval.expire(now) {
             return;
         }
-        let idle = now.saturating_duration_since(self.prober.used);
-        let left = self.config.heartbeat_interval.saturating_sub(idle);
-        if !left.is_zero() {
-            return self.rearm_heartbeat(now, left);
+        let used = self.prober.used;
+        if now.saturating_duration_since(used) < self.config.heartbeat_interval {
+            return self.rearm_heartbeat(now, used);
         }
-        self.rearm_heartbeat(now, self.config.heartbeat_interval);
+        self.rearm_heartbeat(now, now);
         // RFC 9260 §8.3: not before the association is up, nor once SHUTDOWN or SHUTDOWN ACK was sent.
-        if self.phase.sends_data() && self.prober.probe.is_none() {
+        let is_waiting = self.prober.probe.is_some_and(|probe| probe.deadline.is_some());
+        if self.phase.sends_data() && !is_waiting {
             let nonce = self.rng.next_u64();
             self.prober.probe =
                 Some(Probe { nonce, sent: now, deadline: now.checked_add(self.sender.rto()) });
@@ -147,3 +151,6 @@ impl Association {
         }
     }
 }
+
+/// How finely the jitter of HEARTBEATs is divided.
+const JITTER_STEPS: u32 = 1 << 16;

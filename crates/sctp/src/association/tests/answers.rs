@@ -84,6 +84,26 @@ fn heartbeats_need_their_nonce_back() {
     assert_eq!(raw.events(), [Event::Closed(CloseReason::Timeout(crate::TimeoutKind::Heartbeat))]);
 }
 
+/// RFC 9260 §8.1: "When a HEARTBEAT ACK chunk is received from the peer endpoint, the counter SHOULD also be reset", late
+/// or not; its nonce tells which HEARTBEAT it answers, so its round trip counts too.
+#[test]
+fn a_late_answer_to_a_heartbeat_counts() {
+    let mut raw = Raw::established();
+    for _ in 0..30 {
+        raw.fire();
+        let sent = raw.drain();
+        let (_, mut chunks) = wire::parse(&sent[0].bytes, true).unwrap();
+        let Some(Ok(Chunk::Heartbeat(heartbeat))) = chunks.next() else { panic!("{sent:?}") };
+        let rto = raw.end.stats().rto;
+        assert_eq!(raw.fire(), Some(rto));
+        raw.now += Duration::from_millis(40);
+        raw.feed(&Chunk::HeartbeatAck(heartbeat));
+        assert_ne!(raw.end.stats().srtt, None);
+    }
+    assert_eq!(raw.end.state(), State::Established);
+    assert!(raw.end.stats().srtt > Some(Duration::from_millis(540)), "{:?}", raw.end.stats().srtt);
+}
+
 /// A clock that goes back is not a round trip of nothing; the answer still shows that the peer is there.
 #[test]
 fn no_round_trip_is_negative() {
