@@ -104,6 +104,26 @@ fn item_161_malformed_gap_blocks() {
     }
 }
 
+/// RFC 9260 §6.7: "MUST remove all DATA chunks that have been acknowledged by the SACK chunk's Cumulative TSN Ack"; those
+/// that gap blocks report stay, and can be sent again.
+#[test]
+fn item_162_what_leaves_the_queue() {
+    let mut peer = outstanding(5);
+    feed(&mut peer, 0, &[(3, 4)]);
+    assert_eq!((peer.engine.undelivered(), in_flight(&peer)), (5 * PAYLOAD, 3));
+    feed(&mut peer, 1, &[(2, 3)]);
+    assert_eq!((peer.engine.undelivered(), in_flight(&peer)), (4 * PAYLOAD, 2));
+    // The peer forgets the two it reported: they are still there to be sent.
+    feed(&mut peer, 1, &[]);
+    let sent = peer.run_for(peer.engine.poll_timeout().unwrap() - peer.now);
+    assert_eq!(sent[0].1.chunks[0].tsn(), tsn(&peer, 1));
+    assert_eq!(feed(&mut peer, 2, &[]), [2, 3]);
+    assert_eq!(feed(&mut peer, 4, &[]), [4]);
+    assert_eq!((peer.engine.undelivered(), in_flight(&peer)), (PAYLOAD, 1));
+    feed(&mut peer, 5, &[]);
+    assert_eq!(peer.engine.undelivered(), 0);
+}
+
 /// RFC 9260 §6.2.1 D iii: what was acknowledged by a gap block and is missing now is outstanding again, under T3.
 #[test]
 fn item_163_reneging() {
@@ -154,6 +174,22 @@ fn item_165_misses_count_below_the_highest_newly_acknowledged() {
     assert_eq!(feed(&mut peer, 0, &[(3, 4)]), []);
     assert_eq!(peer.engine.stats().fast_retransmits, 0);
     assert_eq!(feed(&mut peer, 0, &[(3, 5)]), [0, 1], "the third one");
+}
+
+/// RFC 9260 §7.2.4: in Fast Recovery, when the cumulative TSN advances, misses count "for all TSNs reported missing".
+#[test]
+fn item_166_misses_in_fast_recovery() {
+    let mut peer = RawPeer::passive(Config::default().initial_window(20).heartbeat_interval(Duration::ZERO));
+    (0..10).for_each(|_| peer.user_sends(0, &[1; PAYLOAD]));
+    assert_eq!(peer.replies().len(), 10);
+    // 0 and 1 are lost, which begins the recovery, and so is 6.
+    for (gaps, resent) in [((3, 3), &[][..]), ((3, 4), &[]), ((3, 5), &[0, 1])] {
+        assert_eq!(feed(&mut peer, 0, &[gaps]), resent);
+    }
+    assert_eq!(feed(&mut peer, 0, &[(3, 6), (8, 8)]), [], "the first miss of 6: 7 is newly acknowledged");
+    assert_eq!(feed(&mut peer, 1, &[(2, 5), (7, 7)]), [], "the second one, though only 0 is newly acknowledged");
+    assert_eq!(feed(&mut peer, 6, &[(2, 2)]), [6], "the third one; 8 and 9 are not reported missing");
+    assert_eq!(peer.engine.stats().fast_retransmits, 3);
 }
 
 /// RFC 9260 §7.2.4: three misses: retransmitted at once, but only once this way.
@@ -241,4 +277,25 @@ fn item_171_t3_and_sacks() {
     peer.now += ms(100);
     feed(&mut peer, 3, &[]);
     assert_eq!(peer.engine.poll_timeout(), None);
+}
+
+/// RFC 9260 §3.3.4, §6.2: "it MAY use the duplicate TSN information": who got a retransmission twice did not need it.
+#[test]
+fn item_172_reported_duplicates() {
+    let mut peer = outstanding(2);
+    let again = peer.run_for(ms(500));
+    assert_eq!(again[0].1.chunks[0].tsn(), tsn(&peer, 0));
+    // The acknowledgement of both was late; then the repeated one arrives too.
+    assert_eq!(feed(&mut peer, 2, &[]), []);
+    assert_eq!(peer.engine.stats().spurious_retransmissions, 0);
+    let report = |peer: &RawPeer, n: u32| Sack { duplicates: vec![tsn(peer, n)], ..sack(peer, 2, &[]) }.chunk();
+    let chunk = report(&peer, 0);
+    peer.assert_chunks_ignored(&[chunk.clone()]);
+    assert_eq!(peer.engine.stats().spurious_retransmissions, 1);
+    // Once per retransmission; what was sent once was copied by the network.
+    let of_the_network = report(&peer, 1);
+    peer.assert_chunks_ignored(&[chunk]);
+    peer.assert_chunks_ignored(&[of_the_network]);
+    let stats = peer.engine.stats();
+    assert_eq!((stats.retransmissions, stats.spurious_retransmissions), (1, 1));
 }

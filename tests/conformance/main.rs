@@ -5,7 +5,6 @@
 mod raw_sctp;
 #[path = "../support/sctp_pair.rs"]
 mod sctp_pair;
-#[expect(dead_code, reason = "tests of whole peers need more of it")]
 #[path = "../support/stack.rs"]
 mod stack;
 

@@ -1,4 +1,5 @@
 //! Two whole peers on a virtual network.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
