@@ -187,7 +187,11 @@ fn item_166_misses_in_fast_recovery() {
         assert_eq!(feed(&mut peer, 0, &[gaps]), resent);
     }
     assert_eq!(feed(&mut peer, 0, &[(3, 6), (8, 8)]), [], "the first miss of 6: 7 is newly acknowledged");
-    assert_eq!(feed(&mut peer, 1, &[(2, 5), (7, 7)]), [], "the second one, though only 0 is newly acknowledged");
+    assert_eq!(
+        feed(&mut peer, 1, &[(2, 5), (7, 7)]),
+        [],
+        "the second one, though only 0 is newly acknowledged"
+    );
     assert_eq!(feed(&mut peer, 6, &[(2, 2)]), [6], "the third one; 8 and 9 are not reported missing");
     assert_eq!(peer.engine.stats().fast_retransmits, 3);
 }
@@ -288,7 +292,8 @@ fn item_172_reported_duplicates() {
     // The acknowledgement of both was late; then the repeated one arrives too.
     assert_eq!(feed(&mut peer, 2, &[]), []);
     assert_eq!(peer.engine.stats().spurious_retransmissions, 0);
-    let report = |peer: &RawPeer, n: u32| Sack { duplicates: vec![tsn(peer, n)], ..sack(peer, 2, &[]) }.chunk();
+    let report =
+        |peer: &RawPeer, n: u32| Sack { duplicates: vec![tsn(peer, n)], ..sack(peer, 2, &[]) }.chunk();
     let chunk = report(&peer, 0);
     peer.assert_chunks_ignored(&[chunk.clone()]);
     assert_eq!(peer.engine.stats().spurious_retransmissions, 1);

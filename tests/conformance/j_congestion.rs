@@ -252,7 +252,11 @@ fn item_187_one_packet_per_round_trip() {
             }
             windows.push(bulk.cwnd());
         }
-        assert_eq!(windows, (5..=25).map(|packets| packets * PMDCS).collect::<Vec<_>>(), "{per_sack} by a SACK");
+        assert_eq!(
+            windows,
+            (5..=25).map(|packets| packets * PMDCS).collect::<Vec<_>>(),
+            "{per_sack} by a SACK"
+        );
     }
 }
 
@@ -362,7 +366,9 @@ fn item_190_both_directions_ramp_alike() {
 #[test]
 fn item_191_idle_decay() {
     let nanosecond = Duration::from_nanos(1);
-    for (idle, halvings) in [(secs(1) - nanosecond, 0), (secs(1), 1), (secs(2), 2), (ms(2999), 2), (secs(600), 9)] {
+    for (idle, halvings) in
+        [(secs(1) - nanosecond, 0), (secs(1), 1), (secs(2), 2), (ms(2999), 2), (secs(600), 9)]
+    {
         let mut bulk = Bulk::ramped(20);
         bulk.sack(bulk.sent, &[]);
         let window = bulk.cwnd();
@@ -431,7 +437,8 @@ fn item_194_one_packet_after_t3() {
     let old = Sack::new(peer.engine_tsn.wrapping_sub(1)).chunk();
     assert_eq!(peer.exchange(&[old.clone(), old]), [], "acknowledges nothing");
     let sent = peer.exchange(&[Sack::new(peer.engine_tsn).chunk()]);
-    let tsns: Vec<u32> = sent.iter().map(|packet| packet.chunks[0].tsn().wrapping_sub(peer.engine_tsn)).collect();
+    let tsns: Vec<u32> =
+        sent.iter().map(|packet| packet.chunks[0].tsn().wrapping_sub(peer.engine_tsn)).collect();
     assert_eq!(tsns, [1, 2]);
 }
 

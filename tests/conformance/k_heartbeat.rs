@@ -94,7 +94,10 @@ fn item_201_in_cookie_echoed() {
     assert_eq!(again[0].chunks[1], heartbeat_ack(b"first"));
     assert_eq!(peer.exchange(&[heartbeat(b"second")]), []);
     let replies = peer.exchange(&[bare(COOKIE_ACK)]);
-    assert_eq!(replies.iter().map(|packet| &packet.chunks[..]).collect::<Vec<_>>(), [[heartbeat_ack(b"second")]]);
+    assert_eq!(
+        replies.iter().map(|packet| &packet.chunks[..]).collect::<Vec<_>>(),
+        [[heartbeat_ack(b"second")]]
+    );
 }
 
 /// RFC 9260 §8.3: "up until reaching the SHUTDOWN-SENT state (sender of the SHUTDOWN chunk) or the SHUTDOWN-ACK-SENT state
@@ -239,7 +242,8 @@ fn item_204_nonce() {
     let mut peer = idle();
     let nonce = next_heartbeat(&mut peer);
     assert_eq!(nonce.len(), 8);
-    let mut wrong = vec![vec![], nonce[..7].to_vec(), [&nonce[..], &[0]].concat(), [&[0], &nonce[..]].concat()];
+    let mut wrong =
+        vec![vec![], nonce[..7].to_vec(), [&nonce[..], &[0]].concat(), [&[0], &nonce[..]].concat()];
     for bit in 0..64 {
         let mut flipped = nonce.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
