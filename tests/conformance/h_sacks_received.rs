@@ -295,7 +295,7 @@ fn item_172_reported_duplicates() {
     let report =
         |peer: &RawPeer, n: u32| Sack { duplicates: vec![tsn(peer, n)], ..sack(peer, 2, &[]) }.chunk();
     let chunk = report(&peer, 0);
-    peer.assert_chunks_ignored(&[chunk.clone()]);
+    peer.assert_chunks_ignored(std::slice::from_ref(&chunk));
     assert_eq!(peer.engine.stats().spurious_retransmissions, 1);
     // Once per retransmission; what was sent once was copied by the network.
     let of_the_network = report(&peer, 1);
