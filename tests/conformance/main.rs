@@ -1,6 +1,8 @@
 //! SCTP conformance, one test per item of `items.txt`, against a raw peer with a codec of its own, or
 //! between two engines whose packets that codec reads.
 
+#[path = "../support/raw_extensions.rs"]
+mod raw_extensions;
 #[path = "../support/raw_sctp.rs"]
 mod raw_sctp;
 #[path = "../support/sctp_pair.rs"]
@@ -25,6 +27,8 @@ mod k_heartbeat;
 mod l_packet_size;
 mod m_shutdown;
 mod n_numbers;
+mod o2_forward_tsn_sent;
+mod o3_forward_tsn_received;
 mod o_partial_reliability;
 mod p_interleaving;
 mod q_channels;
