@@ -30,6 +30,7 @@ mod n_numbers;
 mod o2_forward_tsn_sent;
 mod o3_forward_tsn_received;
 mod o_partial_reliability;
+mod p2_schedulers;
 mod p_interleaving;
 mod q_channels;
 mod q_reconfig;
