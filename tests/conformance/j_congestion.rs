@@ -4,7 +4,7 @@ use crate::raw_sctp::*;
 use crate::sctp_pair::Net;
 use bytes::Bytes;
 use std::time::Duration;
-use straits_sctp::{Config, Event, Stats};
+use straits_sctp::{Association, Config, Event, Stats};
 use straits_sim::{Conditions, Simulation, seed};
 
 /// The largest DATA chunk of a packet of 1191 bytes: what is left of it in whole words.

@@ -33,6 +33,7 @@ mod o_partial_reliability;
 mod p2_schedulers;
 mod p_interleaving;
 mod q_channels;
+mod q2_reset_and_skip;
 mod q_reconfig;
 mod q_reconfig_received;
 mod r_zero_checksum;

@@ -1,14 +1,14 @@
 //! Serial numbers (RFC 9260 §1.6, RFC 1982).
 
 use crate::raw_sctp::*;
-use crate::sctp_pair;
+use crate::sctp_pair::{Net, rough};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use straits_sctp::{CloseReason, Config, Event, State, StreamId};
-use straits_sim::{Conditions, Loss, Simulation, seed};
+use straits_sctp::{Association, CloseReason, Config, Event, State, StreamId};
+use straits_sim::{Simulation, seed};
 
 fn quiet() -> Config {
     Config::default().heartbeat_interval(Duration::ZERO)
@@ -41,23 +41,18 @@ fn item_236_transfers_over_the_wrap() {
     let messages: Vec<Bytes> =
         (0..60_u8).map(|n| Bytes::from(vec![n; [1, 1160, 5000, 40, 2320][usize::from(n) % 5]])).collect();
     for before in [0, 1, 2, 7, 30, 100] {
-        let conditions = Conditions {
-            delay: ms(20),
-            jitter: ms(5),
-            loss: Loss::Random(0.05),
-            duplicate: 0.05,
-            reorder: 0.1,
-            reorder_by: ms(15),
-            ..Conditions::default()
-        };
-        let tsns = Some([u32::MAX - before, u32::MAX - before / 2]);
-        let mut net = sctp_pair::pair([quiet(), quiet()], tsns, conditions, seed());
-        net.a.outbox.extend(messages.clone());
-        net.b.outbox.extend(messages.clone());
+        let mut net = Net::new(quiet(), quiet(), rough(0.05, 0.1, 0.05), seed());
+        net.a.engine.set_initial_tsn(u32::MAX - before);
+        net.b.engine.set_initial_tsn(u32::MAX - before / 2);
+        net.a.call(Association::connect);
+        for message in &messages {
+            net.a.send(0, message.clone(), true);
+            net.b.send(0, message.clone(), true);
+        }
         net.run_until_idle();
         for end in [&net.a, &net.b] {
-            assert!(end.received == messages, "{before} before the wrap: {}", end.received.len());
-            assert_eq!((end.association.state(), end.association.undelivered()), (State::Established, 0));
+            assert!(end.received_on(0) == messages, "{before} before the wrap");
+            assert_eq!((end.engine.state(), end.engine.undelivered()), (State::Established, 0));
         }
     }
 }
