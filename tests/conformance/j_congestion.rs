@@ -2,7 +2,6 @@
 
 use crate::raw_sctp::*;
 use crate::sctp_pair::Net;
-use bytes::Bytes;
 use std::time::Duration;
 use straits_sctp::{Association, Config, Event, Stats};
 use straits_sim::{Conditions, Simulation, seed};

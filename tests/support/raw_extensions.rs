@@ -4,7 +4,7 @@
 use crate::raw_sctp::*;
 use bytes::Bytes;
 use std::time::Duration;
-use straits_sctp::{Config, Event, Ppid, Reliability, State, StreamId};
+use straits_sctp::{Config, Event, Ppid, Reliability, StreamId};
 
 /// Parameters of the peer's INIT or INIT ACK.
 pub type Parameters<'a> = &'a [(u16, &'a [u8])];
@@ -22,7 +22,8 @@ impl RawPeer {
     pub fn passive_with(config: Config, parameters: Parameters<'_>) -> Self {
         let mut peer = Self::new(config);
         let init = parameters.iter().fold(peer.init(), |init, (kind, value)| init.with(*kind, value));
-        peer.open_with(&init);
+        assert_eq!(peer.open_with(&init), []);
+        assert_eq!(peer.drain_events(), [Event::Established]);
         peer
     }
 
@@ -34,17 +35,6 @@ impl RawPeer {
         assert_eq!(peer.exchange(&[bare(COOKIE_ACK)]), []);
         assert_eq!(peer.drain_events(), [Event::Established]);
         peer
-    }
-
-    /// The peer opens with this INIT.
-    pub fn open_with(&mut self, init: &Init) {
-        let ack = self.send_init(init);
-        self.engine_tag = ack.tag;
-        self.engine_tsn = ack.tsn;
-        let replies = self.exchange(&[Chunk::new(COOKIE_ECHO, 0, &ack.cookie())]);
-        assert_eq!(kinds(&replies), [[COOKIE_ACK]]);
-        assert_eq!(self.engine.state(), State::Established);
-        assert_eq!(self.drain_events(), [Event::Established]);
     }
 
     /// The engine's user sends what need not arrive.
@@ -97,11 +87,6 @@ impl RawPeer {
         let reached = forward.cumulative.wrapping_sub(self.engine_tsn) as usize;
         assert!((first..=last).contains(&reached), "{reached}");
     }
-}
-
-/// All chunks of some packets.
-pub fn chunks(packets: &[Packet]) -> Vec<Chunk> {
-    packets.iter().flat_map(|packet| packet.chunks.clone()).collect()
 }
 
 /// The chunks of this type.
