@@ -56,7 +56,8 @@ fn item_252_cumulative_tsn_moves() {
         for tsn in [102, 104, 105, 107] {
             peer.send(&[data(tsn, WHOLE | UNORDERED, 0, 0, b"x")]);
         }
-        assert_eq!(only_sack(&peer.replies()).gaps, [(2, 3), (5, 5)]);
+        let last = of_kind(&peer.replies(), SACK).pop().expect("gaps are reported at once");
+        assert_eq!(Sack::parse(&last).gaps, [(2, 3), (5, 5)]);
         // RFC 3758 §3.2: flags are "ignored on receipt".
         let forward = Chunk { flags, ..forward_tsn(103, &[]) };
         assert_eq!(acknowledged_at_once(&mut peer, forward), (105, vec![(2, 2)]));

@@ -89,9 +89,11 @@ fn item_243_expired_before_it_has_a_tsn() {
         peer.user_sends_limited(0, &[2; 300], true, Reliability::MaxLifetime(ms(100)));
         peer.user_sends(0, b"next");
         assert_eq!(peer.replies(), []);
-        assert_eq!(peer.run_for(waited), []);
-        let sack = peer.sack(1, &[]);
-        let sent = peer.exchange_within(ms(200), &[sack]);
+        // What is behind the expired one may fit the window in its place.
+        let mut sent: Vec<Packet> = peer.run_for(waited).into_iter().map(|(_, packet)| packet).collect();
+        assert!(sent.is_empty() || !arrives);
+        let sack = peer.sack(1 + sent.len(), &[]);
+        sent.extend(peer.exchange_within(ms(200), &[sack]));
         let mut expected = vec![vec![2; 300], b"next".to_vec()];
         if !arrives {
             expected.remove(0);

@@ -2,7 +2,7 @@
 
 use crate::raw_extensions::*;
 use crate::raw_sctp::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use straits_sctp::{CloseReason, Config, Event, Reliability, State, StreamId};
 
@@ -245,6 +245,9 @@ fn item_267_inconsistent_fragments() {
         let mut peer = interleaved();
         let mut replies = Vec::new();
         for (tsn, (flags, ppid_or_fsn, byte)) in (1000..).zip(*case) {
+            if peer.engine.state() != State::Established {
+                break;
+            }
             replies.extend(peer.exchange(&[i_data(tsn, flags | ordering, 0, 0, *ppid_or_fsn, *byte)]));
         }
         let messages = peer.user_reads(0);
@@ -409,17 +412,19 @@ fn item_270_reset_of_outgoing_streams() {
         let data = IData::all(&peer.replies());
         let sack = peer.sack(sent + data.len(), &[]);
         peer.send(&[sack]);
-        data.iter().map(|data| (data.stream, data.flags & UNORDERED != 0, data.mid)).collect::<Vec<_>>()
+        // Which stream comes first is the scheduler's.
+        data.iter().map(|data| (data.stream, data.flags & UNORDERED != 0, data.mid)).collect::<BTreeSet<_>>()
     };
-    assert_eq!(mids(&mut peer, 0), [(1, false, 0), (1, true, 0), (2, false, 0)]);
-    assert_eq!(mids(&mut peer, 3), [(1, false, 1), (1, true, 1), (2, false, 1)]);
+    let set = BTreeSet::from;
+    assert_eq!(mids(&mut peer, 0), set([(1, false, 0), (1, true, 0), (2, false, 0)]));
+    assert_eq!(mids(&mut peer, 3), set([(1, false, 1), (1, true, 1), (2, false, 1)]));
     peer.engine.reset_streams(peer.now, &[StreamId(1)]).unwrap();
     let request = of_kind(&peer.replies(), RE_CONFIG);
     assert_eq!(request, [reconfig(&[outgoing_reset(peer.nth(0), 999, peer.nth(5), &[1])])]);
     peer.send(&[reconfig(&[reconfig_response(peer.nth(0), 1)])]);
     let done = Event::OutgoingStreamsReset { streams: vec![StreamId(1)], accepted: true };
     assert!(peer.drain_events().contains(&done));
-    assert_eq!(mids(&mut peer, 6), [(1, false, 0), (1, true, 0), (2, false, 2)]);
+    assert_eq!(mids(&mut peer, 6), set([(1, false, 0), (1, true, 0), (2, false, 2)]));
 }
 
 /// The same at the receiver.
@@ -446,11 +451,15 @@ fn item_270_reset_of_incoming_streams() {
 /// beyond is not acknowledged, or ends the association.
 #[test]
 fn item_271_open_messages_are_bounded() {
-    for (streams, limit) in [(1, 64), (100, 1024)] {
+    // Of one stream as many messages of 16 KiB as the window holds.
+    for (streams, limit) in [(1, 256), (100, 1024)] {
         for ordering in [0, UNORDERED] {
             let mut peer = RawPeer::passive_with(quiet().receive_window(4 << 20), INTERLEAVED);
             let mut most = 0;
             for n in 0..2000_u32 {
+                if peer.engine.state() != State::Established {
+                    break;
+                }
                 let (stream, mid) = ((n % streams) as u16, n / streams);
                 let replies = peer.exchange(&[i_data(1000 + n, FIRST | ordering, stream, mid, BINARY, b"x")]);
                 for sack in of_kind(&replies, SACK) {

@@ -53,8 +53,8 @@ fn item_294_forward_tsn_completes_a_deferred_reset() {
     }
 }
 
-/// A FORWARD TSN that goes on behind the reset speaks of the stream as it is then: SSN 0 is skipped after the reset, so that
-/// SSN 1 is next.
+/// A FORWARD TSN that goes on behind the reset and names an SSN of which nothing is missing before it speaks of the stream as
+/// it is then: SSN 0 is skipped after the reset, so that SSN 1 is next.
 #[test]
 fn item_294_forward_tsn_beyond_a_deferred_reset() {
     for (parameters, forward, next) in [
@@ -63,6 +63,13 @@ fn item_294_forward_tsn_beyond_a_deferred_reset() {
     ] {
         for next_comes_first in [true, false] {
             let (mut peer, _) = deferred(parameters);
+            let before = if parameters == PARTIAL {
+                data(1000, WHOLE, 1, 0, b"before")
+            } else {
+                i_data(1000, WHOLE, 1, 0, 53, b"before")
+            };
+            peer.send(&[before]);
+            assert_eq!((peer.user_reads(1), resets(&mut peer)), (vec!["before".into()], vec![]));
             let order = [[&forward, &next], [&next, &forward]][usize::from(next_comes_first)];
             order.into_iter().for_each(|chunk| peer.send(std::slice::from_ref(chunk)));
             assert_eq!(resets(&mut peer), [Event::IncomingStreamsReset(vec![StreamId(1)])]);
