@@ -3,6 +3,7 @@
 //! SACKs are written in `poll_transmit` only, which the owner drains after each input, or after a batch of packets.
 //! The rules:
 //!
+//! - DATA here is FORWARD TSN too (RFC 3758 §3.6): news if it moves the cumulative TSN.
 //! - One packet with DATA starts the delay; the second makes a SACK due. Due at once: the first DATA of all, a gap
 //!   before or after the packet, nothing new in it, something dropped for want of room, the I bit.
 //! - When several packets were handled before `poll_transmit` comes, the owner gets what it would have got in between,
@@ -80,7 +81,7 @@ impl Acks {
         }
     }
 
-    /// A DATA chunk of the packet in hand; `has_gaps` as it was before the chunk.
+    /// A DATA or FORWARD TSN chunk of the packet in hand; `has_gaps` as it was before the chunk.
     pub(super) fn note(&mut self, what: Noted, is_immediate: bool, has_gaps: bool) {
         if !self.packet.has_data {
             self.packet = Packet { has_data: true, had_gaps: has_gaps, ..Packet::default() };

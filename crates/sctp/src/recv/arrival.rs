@@ -1,7 +1,7 @@
 //! DATA and I-DATA (RFC 9260 §6.2, §6.5; RFC 8260 §2.2.3).
 
 use super::acks::Noted;
-use super::assembler::Assembler;
+use super::assembler::WrongKind;
 use super::message::{Excess, Inserted, Order, Refusal};
 use super::stream::OutOfOrder;
 use super::tracker::Verdict;
@@ -56,20 +56,13 @@ impl Receiver {
     }
 
     fn take_data(&mut self, data: &Data<'_>) -> Result<DataOutcome, DataOutcome> {
-        let Assembler::Sequential(_) = self.assembler else { return Err(WRONG_KIND) };
+        self.assembler.sequential()?;
         let number = self.check_new(data.tsn, data.payload)?;
-        let is_valid = self.is_valid(data.stream);
-        if is_valid {
-            self.admit(number, data.payload.len())?;
+        if !self.is_valid(data.stream) {
+            return self.discard_data(number, data);
         }
-        let Assembler::Sequential(reassembly) = &mut self.assembler else { return Err(WRONG_KIND) };
-        if !is_valid {
-            reassembly.check_discarded(number, data)?;
-            self.tracker.insert(number);
-            let given_up = reassembly.discard(number, data, self.tracker.cumulative());
-            self.finish(Inserted { given_up, ..Inserted::default() }, data.stream)?;
-            return Ok(DataOutcome::InvalidStream);
-        }
+        self.admit(number, data.payload.len())?;
+        let reassembly = self.assembler.sequential()?;
         reassembly.check(number, data, &self.tracker)?;
         let part_before = reassembly.readable_part();
         self.tracker.insert(number);
@@ -84,8 +77,18 @@ impl Receiver {
         Ok(outcome)
     }
 
+    /// A chunk on a stream that does not exist.
+    fn discard_data(&mut self, number: u64, data: &Data<'_>) -> Result<DataOutcome, DataOutcome> {
+        let reassembly = self.assembler.sequential()?;
+        reassembly.check_discarded(number, data)?;
+        self.tracker.insert(number);
+        let given_up = reassembly.discard(number, data, self.tracker.cumulative());
+        self.finish(Inserted { given_up, ..Inserted::default() }, data.stream)?;
+        Ok(DataOutcome::InvalidStream)
+    }
+
     fn take_i_data(&mut self, data: &IData<'_>) -> Result<DataOutcome, DataOutcome> {
-        let Assembler::Interleaved(_) = self.assembler else { return Err(WRONG_KIND) };
+        self.assembler.interleaved()?;
         let number = self.check_new(data.tsn, data.payload)?;
         if !self.is_valid(data.stream) {
             self.tracker.insert(number);
@@ -104,7 +107,7 @@ impl Receiver {
 
     /// Finds the message that a chunk belongs to and puts it there.
     fn reassemble(&mut self, number: u64, data: &IData<'_>) -> Result<Inserted, DataOutcome> {
-        let Assembler::Interleaved(interleaved) = &mut self.assembler else { return Err(WRONG_KIND) };
+        let interleaved = self.assembler.interleaved()?;
         let whole = match data.fragment {
             wire::Fragment::First(ppid) => Some(ppid).filter(|_| data.end),
             wire::Fragment::Later(_) => None,
@@ -221,7 +224,11 @@ impl From<OutOfOrder> for DataOutcome {
     }
 }
 
-/// RFC 8260 §2.2.3: "the reception of a DATA chunk is a violation of the above rules and therefore the receiver of the
-/// DATA chunk MUST abort the association", and "The same applies if I-DATA support has not been negotiated for an
-/// association and an I-DATA chunk is received."
-const WRONG_KIND: DataOutcome = DataOutcome::Violation("DATA and I-DATA in one association");
+impl From<WrongKind> for DataOutcome {
+    /// RFC 8260 §2.2.3: "the reception of a DATA chunk is a violation of the above rules and therefore the receiver of
+    /// the DATA chunk MUST abort the association", and "The same applies if I-DATA support has not been negotiated for
+    /// an association and an I-DATA chunk is received."
+    fn from(_: WrongKind) -> Self {
+        Self::Violation("DATA and I-DATA in one association")
+    }
+}

@@ -15,12 +15,32 @@ pub(super) enum Assembler {
     Interleaved(Interleaved),
 }
 
+/// A chunk came that does not go with this association.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WrongKind;
+
 impl Assembler {
     pub(super) fn new(limits: Limits, interleaving: bool) -> Self {
         if interleaving {
             Self::Interleaved(Interleaved::new(limits))
         } else {
             Self::Sequential(Reassembly::new(limits))
+        }
+    }
+
+    /// For what comes with DATA.
+    pub(super) fn sequential(&mut self) -> Result<&mut Reassembly, WrongKind> {
+        match self {
+            Self::Sequential(reassembly) => Ok(reassembly),
+            Self::Interleaved(_) => Err(WrongKind),
+        }
+    }
+
+    /// For what comes with I-DATA.
+    pub(super) fn interleaved(&mut self) -> Result<&mut Interleaved, WrongKind> {
+        match self {
+            Self::Sequential(_) => Err(WrongKind),
+            Self::Interleaved(interleaved) => Ok(interleaved),
         }
     }
 

@@ -1,7 +1,7 @@
 //! FORWARD TSN and I-FORWARD-TSN (RFC 3758 §3.6, RFC 8260 §2.3.1).
 
 use super::acks::Noted;
-use super::assembler::Assembler;
+use super::assembler::{Assembler, WrongKind};
 use super::message::{GivenUp, Order};
 use super::stream::OutOfOrder;
 use super::tracker::Verdict;
@@ -28,7 +28,9 @@ impl Receiver {
     /// The peer gave up TSNs, and ordered messages. Entries for a stream that is listed twice, as usrsctp does, amount to
     /// the largest.
     pub(crate) fn handle_forward_tsn(&mut self, chunk: &ForwardTsn<'_>) -> ForwardOutcome {
-        let Assembler::Sequential(_) = self.assembler else { return WRONG_KIND };
+        if let Err(wrong) = self.assembler.sequential() {
+            return wrong.into();
+        }
         let skips = chunk.streams.iter();
         let skips = skips.map(|entry| Skip { stream: entry.stream, last: Skipped::Ssn(entry.ssn) });
         self.forward(chunk.new_cumulative_tsn, skips)
@@ -36,7 +38,9 @@ impl Receiver {
 
     /// The peer gave up TSNs, and messages. Of entries for the same stream and order the largest counts.
     pub(crate) fn handle_i_forward_tsn(&mut self, chunk: &IForwardTsn<'_>) -> ForwardOutcome {
-        let Assembler::Interleaved(_) = self.assembler else { return WRONG_KIND };
+        if let Err(wrong) = self.assembler.interleaved() {
+            return wrong.into();
+        }
         let skips = chunk.streams.iter().map(|entry| {
             let last =
                 if entry.unordered { Skipped::UnorderedMid(entry.mid) } else { Skipped::Mid(entry.mid) };
@@ -86,7 +90,7 @@ impl Receiver {
         for given_up in self.assembler.forward(point, self.tracker.cumulative()) {
             match Skip::implied(&given_up) {
                 Some(skip) if self.inboxes.is_beyond_reset(given_up.stream, given_up.first) => {
-                    later.push(skip)
+                    later.push(skip);
                 }
                 Some(_) | None => self.give_up(&given_up),
             }
@@ -193,7 +197,11 @@ impl Skipped {
     }
 }
 
-/// RFC 8260 §2.3.1: "The FORWARD-TSN chunk MUST be used in combination with the DATA chunk and MUST NOT be used in
-/// combination with the I-DATA chunk. The I-FORWARD-TSN chunk MUST be used in combination with the I-DATA chunk and MUST
-/// NOT be used in combination with the DATA chunk."
-const WRONG_KIND: ForwardOutcome = ForwardOutcome::Violation("FORWARD TSN of the wrong kind");
+impl From<WrongKind> for ForwardOutcome {
+    /// RFC 8260 §2.3.1: "The FORWARD-TSN chunk MUST be used in combination with the DATA chunk and MUST NOT be used in
+    /// combination with the I-DATA chunk. The I-FORWARD-TSN chunk MUST be used in combination with the I-DATA chunk and
+    /// MUST NOT be used in combination with the DATA chunk."
+    fn from(_: WrongKind) -> Self {
+        Self::Violation("FORWARD TSN of the wrong kind")
+    }
+}

@@ -1,7 +1,7 @@
 //! The inboxes of all streams (RFC 9260 §6.5, §6.6), and resets of the peer's streams (RFC 6525 §5.2.2).
 
 use super::message::{Body, Complete, GivenUp, Order};
-use super::stream::{Entry, Kind, OutOfOrder, Progress, Stream};
+use super::stream::{Entry, Kind, OutOfOrder, Progress, Put, Stream};
 use super::{Message, Part, ReceiverEvent};
 use crate::number::{Ppid, StreamId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -239,11 +239,12 @@ impl Inboxes {
 
     fn put_in_order(&mut self, complete: Complete, cumulative: u64) -> Result<(), OutOfOrder> {
         let progress = Progress { cumulative, may_skip: self.may_skip };
-        let passed = self.change(complete.stream, |stream| stream.put_in_order(complete, progress))?;
-        if let Some(complete) = passed {
-            self.charge -= complete.body.charge();
+        let charge = complete.body.charge();
+        let put = self.change(complete.stream, |stream| stream.put_in_order(complete, progress));
+        if put != Ok(Put::Kept) {
+            self.charge -= charge;
         }
-        Ok(())
+        put.map(|_| ())
     }
 
     fn take(&mut self, id: StreamId) -> Option<Entry> {

@@ -262,9 +262,10 @@ impl Interleaved {
     }
 
     fn finish(&mut self, Place { key, is_later }: Place) -> Option<Complete> {
-        let partial = self.sequences_mut(is_later).partials.remove(&key)?;
+        let sequences = self.sequences_mut(is_later);
+        let partial = sequences.partials.remove(&key)?;
+        sequences.forget_reading(key);
         self.charge -= partial.charge();
-        self.now.forget_reading(key);
         self.likely_size = partial.whole_size().unwrap_or(self.likely_size);
         let (first, ppid) = (partial.first, partial.ppid);
         Some(Complete { first, stream: key.stream, order: order(key), ppid, body: partial.into_body() })

@@ -62,10 +62,9 @@ impl Reassembly {
     /// neighbours that were discarded too.
     pub(super) fn check_discarded(&self, tsn: u64, data: &Data<'_>) -> Result<(), Refusal> {
         if self.is_rest(tsn, data) {
-            self.check_rest(tsn, data)
-        } else {
-            self.check_runs(tsn, data).map(|_| ())
+            return self.check_rest(tsn, data);
         }
+        self.check_runs(tsn, data).map(|_| ())
     }
 
     /// Takes a fragment that `check` let pass. `cumulative` is the cumulative TSN with it.
@@ -204,10 +203,10 @@ impl Reassembly {
         !data.begin && self.rest == Some(tsn)
     }
 
-    /// Whether what is held behind a chunk that `is_rest` can be there: behind the end of a message another one begins.
+    /// What follows it may be anything: more of the same, or a message; but behind its end only a message.
     fn check_rest(&self, tsn: u64, data: &Data<'_>) -> Result<(), Refusal> {
-        let after = self.runs.get(&(tsn + 1));
-        require(!data.end || after.is_none_or(|run| run.begins), HEADLESS)
+        let is_followed = self.runs.get(&(tsn + 1)).is_some_and(|run| !run.begins);
+        require(!data.end || !is_followed, HEADLESS)
     }
 
     /// A message begins where the current one could have gone on: the peer stopped inside that.

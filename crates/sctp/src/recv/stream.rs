@@ -40,6 +40,14 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OutOfOrder(pub(super) &'static str);
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    Kept,
+    /// Its turn has passed: it was dropped.
+    Passed,
+}
+
 /// What explains a message that is not the next one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
@@ -50,12 +58,8 @@ pub(super) struct Progress {
 }
 
 impl Stream {
-    /// Takes a message; gives it back if its turn has passed.
-    pub(super) fn put_in_order(
-        &mut self,
-        complete: Complete,
-        progress: Progress,
-    ) -> Result<Option<Complete>, OutOfOrder> {
+    /// Takes a message, unless its turn has passed.
+    pub(super) fn put_in_order(&mut self, complete: Complete, progress: Progress) -> Result<Put, OutOfOrder> {
         match complete.order.distance(self.next) {
             None => self.put(complete),
             // RFC 9260 §6.6: "Within a stream, an endpoint MUST deliver DATA chunks received with the U flag set to 0 to
@@ -67,7 +71,7 @@ impl Stream {
             }
             Some(distance) => return self.put_ahead(distance, complete, progress),
         }
-        Ok(None)
+        Ok(Put::Kept)
     }
 
     /// All ordered messages before `next` had their turn or never will.
@@ -124,20 +128,22 @@ impl Stream {
         distance: u64,
         complete: Complete,
         progress: Progress,
-    ) -> Result<Option<Complete>, OutOfOrder> {
+    ) -> Result<Put, OutOfOrder> {
         let order = complete.order;
         if !self.is_explained(distance, &complete, progress.cumulative) {
             if !progress.may_skip {
                 return Err(OutOfOrder(order.unexplained()));
             }
             if order.is_behind(distance) {
-                return Ok(Some(complete));
+                return Ok(Put::Passed);
             }
         }
-        match self.waiting.insert(self.next + distance, complete) {
-            None => Ok(None),
-            Some(_) => Err(OutOfOrder(order.used_twice())),
+        let position = self.next + distance;
+        if self.is_waiting(position) {
+            return Err(OutOfOrder(order.used_twice()));
         }
+        self.waiting.insert(position, complete);
+        Ok(Put::Kept)
     }
 
     /// Whether the messages before this one can still come.

@@ -1,6 +1,11 @@
 //! Tests of the receiver as a whole, by topic.
 
+mod forward;
+mod forward_reset;
 mod fragments;
+mod i_forward;
+mod interleaved;
+mod limits;
 mod model;
 mod order;
 mod resets;
@@ -8,8 +13,11 @@ mod room;
 mod sacks;
 
 use super::*;
-use crate::number::Ssn;
-use crate::wire::{self, Checksum, Chunk, Data, Header, PacketWriter};
+use crate::number::{Mid, Ssn};
+use crate::wire::{
+    self, Checksum, Chunk, Data, ForwardTsn, Fragment, Header, IData, IForwardTsn, List, PacketWriter,
+    SkippedMessages, SkippedStream,
+};
 use bytes::BytesMut;
 
 const WINDOW: usize = 4 << 20;
@@ -65,6 +73,51 @@ impl Piece {
     }
 }
 
+/// An I-DATA chunk that owns its payload. With B in the flags `number` is the PPID, else the FSN.
+#[derive(Clone, Debug)]
+struct Shard {
+    tsn: u32,
+    stream: u16,
+    mid: u32,
+    number: u32,
+    flags: &'static str,
+    payload: Vec<u8>,
+}
+
+/// Stream 0, MID 0, PPID 53.
+fn shard(tsn: u32, fsn: u32, flags: &'static str, payload: impl AsRef<[u8]>) -> Shard {
+    let number = if flags.contains('B') { 53 } else { fsn };
+    Shard { tsn, stream: 0, mid: 0, number, flags, payload: payload.as_ref().to_vec() }
+}
+
+impl Shard {
+    fn stream(self, stream: u16) -> Self {
+        Self { stream, ..self }
+    }
+
+    fn mid(self, mid: u32) -> Self {
+        Self { mid, ..self }
+    }
+
+    fn i_data(&self) -> IData<'_> {
+        let is_first = self.flags.contains('B');
+        IData {
+            tsn: Tsn(self.tsn),
+            stream: StreamId(self.stream),
+            mid: Mid(self.mid),
+            fragment: if is_first {
+                Fragment::First(Ppid(self.number))
+            } else {
+                Fragment::Later(self.number)
+            },
+            end: self.flags.contains('E'),
+            unordered: self.flags.contains('U'),
+            immediate: self.flags.contains('I'),
+            payload: &self.payload,
+        }
+    }
+}
+
 /// What a SACK says: cumulative TSN, a_rwnd, gap blocks, duplicates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Told {
@@ -97,6 +150,54 @@ impl Rig {
         Self { receiver, now: Instant::now() }
     }
 
+    /// For I-DATA.
+    fn interleaved() -> Self {
+        Self::interleaved_with(|_| {})
+    }
+
+    fn interleaved_with(change: impl FnOnce(&mut ReceiverConfig)) -> Self {
+        let mut rig = Self::with(change);
+        rig.receiver.start(Tsn(1), 10, true);
+        rig
+    }
+
+    /// One packet with one chunk.
+    fn take_i(&mut self, shard: &Shard) -> DataOutcome {
+        let outcome = self.receiver.handle_i_data(&shard.i_data());
+        self.receiver.end_of_packet(self.now);
+        if !matches!(outcome, DataOutcome::Violation(_)) {
+            self.check();
+        }
+        outcome
+    }
+
+    #[track_caller]
+    fn accept_i(&mut self, shard: &Shard) {
+        assert_eq!(self.take_i(shard), DataOutcome::Accepted, "{shard:?}");
+    }
+
+    /// One packet with one I-FORWARD-TSN; the entries are streams, whether unordered, and MIDs.
+    fn forward_i(&mut self, point: u32, skipped: &[(u16, bool, u32)]) -> ForwardOutcome {
+        let skipped: Vec<_> = skipped
+            .iter()
+            .map(|&(stream, unordered, mid)| SkippedMessages {
+                stream: StreamId(stream),
+                unordered,
+                mid: Mid(mid),
+            })
+            .collect();
+        let chunk = IForwardTsn { new_cumulative_tsn: Tsn(point), streams: List::new(&skipped) };
+        let outcome = self.receiver.handle_i_forward_tsn(&chunk);
+        self.receiver.end_of_packet(self.now);
+        self.check();
+        outcome
+    }
+
+    #[track_caller]
+    fn advance_i(&mut self, point: u32, skipped: &[(u16, bool, u32)]) {
+        assert_eq!(self.forward_i(point, skipped), ForwardOutcome::Advanced);
+    }
+
     /// One packet with one chunk.
     fn take(&mut self, piece: &Piece) -> DataOutcome {
         let outcome = self.receiver.handle_data(&piece.data());
@@ -111,6 +212,24 @@ impl Rig {
     #[track_caller]
     fn accept(&mut self, piece: &Piece) {
         assert_eq!(self.take(piece), DataOutcome::Accepted, "{piece:?}");
+    }
+
+    /// One packet with one FORWARD TSN; the entries are streams and SSNs.
+    fn forward(&mut self, point: u32, skipped: &[(u16, u16)]) -> ForwardOutcome {
+        let skipped: Vec<_> = skipped
+            .iter()
+            .map(|&(stream, ssn)| SkippedStream { stream: StreamId(stream), ssn: Ssn(ssn) })
+            .collect();
+        let chunk = ForwardTsn { new_cumulative_tsn: Tsn(point), streams: List::new(&skipped) };
+        let outcome = self.receiver.handle_forward_tsn(&chunk);
+        self.receiver.end_of_packet(self.now);
+        self.check();
+        outcome
+    }
+
+    #[track_caller]
+    fn advance(&mut self, point: u32, skipped: &[(u16, u16)]) {
+        assert_eq!(self.forward(point, skipped), ForwardOutcome::Advanced);
     }
 
     /// Invariants that hold after every step.
