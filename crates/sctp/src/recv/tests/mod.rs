@@ -7,6 +7,7 @@ mod i_forward;
 mod interleaved;
 mod limits;
 mod model;
+mod model_forward;
 mod order;
 mod resets;
 mod room;
