@@ -133,6 +133,12 @@ impl Queue {
 }
 
 impl Room {
+    /// Bytes and messages that have a place.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.reserved, self.messages)
+    }
+
     fn holds(&self, len: usize) -> bool {
         self.messages == 0 || self.reserved.saturating_add(len) <= self.window
     }

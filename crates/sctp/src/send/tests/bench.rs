@@ -265,3 +265,20 @@ pub(super) fn flags(immediate: bool, unordered: bool, begin: bool, end: bool) ->
         .filter_map(|(set, letter)| set.then_some(letter))
         .collect()
 }
+
+/// Windows that do not matter.
+pub(super) fn wide() -> SenderConfig {
+    let mut config = SenderConfig { max_burst: None, ..SenderConfig::default() };
+    config.congestion.initial_window = crate::congestion::InitialWindow::Packets(10_000);
+    config
+}
+
+/// `count` full chunks in flight in packets of their own, with a window of `2 * count` packets.
+pub(super) fn in_flight(count: usize) -> Bench {
+    let mut config = SenderConfig { max_burst: None, ..SenderConfig::default() };
+    config.congestion.initial_window = crate::congestion::InitialWindow::Packets(2 * count);
+    let mut bench = Bench::new(config);
+    bench.send(0, vec![1; count * FULL]);
+    assert_eq!(bench.packets().len(), count);
+    bench
+}

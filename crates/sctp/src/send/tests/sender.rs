@@ -1,4 +1,7 @@
 mod bench;
+mod interleaving;
+mod model;
+mod partial_reliability;
 
 use super::*;
 use crate::number::tsn;
@@ -203,16 +206,6 @@ fn a_window_that_opens_before_the_probe_needs_none() {
     bench.sack(0, &[]);
     assert_eq!(bench.tsns(), [[0], [1]]);
     assert!(bench.sender.probing.is_none());
-}
-
-/// `count` full chunks in flight in packets of their own, with a window of `2 * count` packets.
-fn in_flight(count: usize) -> Bench {
-    let mut config = SenderConfig { max_burst: None, ..SenderConfig::default() };
-    config.congestion.initial_window = crate::congestion::InitialWindow::Packets(2 * count);
-    let mut bench = Bench::new(config);
-    bench.send(0, vec![1; count * FULL]);
-    assert_eq!(bench.packets().len(), count);
-    bench
 }
 
 /// RFC 9260 §7.2.4: the third miss; one packet whatever cwnd says; half the window; until the exit point.
