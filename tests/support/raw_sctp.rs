@@ -418,6 +418,51 @@ pub fn bare(kind: u8) -> Chunk {
     Chunk::new(kind, 0, &[])
 }
 
+/// What the peer speaks to: an association, alone or below its channels.
+pub trait Engine {
+    type Event: Clone;
+
+    fn association(&self) -> &Association;
+    fn connect(&mut self, now: Instant);
+    fn handle_packet(&mut self, now: Instant, packet: &[u8]);
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool;
+    fn poll_timeout(&self) -> Option<Instant>;
+    fn poll_event(&mut self) -> Option<Self::Event>;
+}
+
+impl Engine for Association {
+    type Event = Event;
+
+    fn association(&self) -> &Association {
+        self
+    }
+
+    fn connect(&mut self, now: Instant) {
+        Association::connect(self, now);
+    }
+
+    fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
+        Association::handle_packet(self, now, packet);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        Association::handle_timeout(self, now);
+    }
+
+    fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+        Association::poll_transmit(self, now, buffer)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Association::poll_timeout(self)
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        Association::poll_event(self)
+    }
+}
+
 /// What a dropped packet must leave as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -430,11 +475,11 @@ pub struct Snapshot {
 
 /// A peer that does as the test says, in front of one engine, under a clock of its own.
 #[derive(Debug)]
-pub struct RawPeer {
-    pub engine: Association,
+pub struct RawPeer<E: Engine = Association> {
+    pub engine: E,
     pub start: Instant,
     pub now: Instant,
-    pub events: Vec<Event>,
+    pub events: Vec<E::Event>,
     /// Ports of the peer and of the engine.
     pub ports: (u16, u16),
     /// The tag the engine has to use towards us.
@@ -456,19 +501,7 @@ impl RawPeer {
 
     pub fn with_seed(config: Config, seed: u8) -> Self {
         let start = Instant::now();
-        Self {
-            engine: Association::new(config, [seed; 32], start),
-            start,
-            now: start,
-            events: Vec::new(),
-            ports: (PORT, PORT),
-            tag: 0x1234_5678,
-            engine_tag: 0,
-            tsn: 1000,
-            engine_tsn: 0,
-            max_packet_size: 1191,
-            takes_zero_checksum: false,
-        }
+        Self::of(Association::new(config, [seed; 32], start), start)
     }
 
     /// An association that the peer opened.
@@ -489,6 +522,25 @@ impl RawPeer {
         assert_eq!(peer.drain_events(), [Event::Established]);
         peer
     }
+}
+
+impl<E: Engine> RawPeer<E> {
+    /// In front of an engine that was made at `start`.
+    pub fn of(engine: E, start: Instant) -> Self {
+        Self {
+            engine,
+            start,
+            now: start,
+            events: Vec::new(),
+            ports: (PORT, PORT),
+            tag: 0x1234_5678,
+            engine_tag: 0,
+            tsn: 1000,
+            engine_tsn: 0,
+            max_packet_size: 1191,
+            takes_zero_checksum: false,
+        }
+    }
 
     pub fn init(&self) -> Init {
         Init::new(self.tag, self.tsn)
@@ -506,7 +558,7 @@ impl RawPeer {
         self.engine_tsn = ack.tsn;
         let mut chunks = chunks(&self.exchange(&[Chunk::new(COOKIE_ECHO, 0, &ack.cookie())]));
         assert_eq!(chunks.remove(0), bare(COOKIE_ACK));
-        assert_eq!(self.engine.state(), State::Established);
+        assert_eq!(self.engine.association().state(), State::Established);
         chunks
     }
 
@@ -608,7 +660,7 @@ impl RawPeer {
         sent
     }
 
-    pub fn drain_events(&mut self) -> Vec<Event> {
+    pub fn drain_events(&mut self) -> Vec<E::Event> {
         let mut new = Vec::new();
         while let Some(event) = self.engine.poll_event() {
             new.push(event);
@@ -616,7 +668,9 @@ impl RawPeer {
         self.events.extend(new.clone());
         new
     }
+}
 
+impl RawPeer {
     pub fn snapshot(&self) -> Snapshot {
         let stats = self.engine.stats();
         Snapshot {
