@@ -46,6 +46,17 @@ impl Association {
         ordered: bool,
         reliability: Reliability,
     ) -> Result<(), SendError> {
+        self.check_send(stream)?;
+        self.sender.send_part(now, stream, ppid, data, last, ordered, reliability)
+    }
+
+    /// Queues a message of the channel protocol, which the limits of the user's messages are not for.
+    pub(crate) fn send_dcep(&mut self, now: Instant, stream: StreamId, data: Bytes) -> Result<(), SendError> {
+        self.check_send(stream)?;
+        self.sender.send_dcep(now, stream, data)
+    }
+
+    fn check_send(&self, stream: StreamId) -> Result<(), SendError> {
         match self.phase {
             Phase::Idle
             | Phase::CookieWait { .. }
@@ -58,10 +69,7 @@ impl Association {
             | Phase::ShutdownAckSent { .. }
             | Phase::Ended { .. } => return Err(SendError::Closed),
         }
-        if self.reset.concerns(stream) {
-            return Err(SendError::Resetting(stream));
-        }
-        self.sender.send_part(now, stream, ppid, data, last, ordered, reliability)
+        if self.reset.concerns(stream) { Err(SendError::Resetting(stream)) } else { Ok(()) }
     }
 
     /// The next whole message of a stream, in the order of delivery. Still works when the association has ended.
@@ -105,32 +113,17 @@ impl Association {
 
     /// Largest message the peer takes, from its SDP `a=max-message-size`; `None` is no limit.
     pub fn set_max_send_message_size(&mut self, max: Option<usize>) {
-        self.max_send_message_size = max;
         self.sender.set_max_message_size(max);
     }
 
-    /// Drops what is queued on a stream and has not begun to be sent.
+    /// Drops what is queued on a stream and has not begun to be sent, but for what opens its channel.
     pub(crate) fn drop_queued(&mut self, now: Instant, stream: StreamId) {
         self.sender.drop_queued(now, stream);
     }
 
-    /// Queues a message of the channel protocol, which the peer's limit is not for.
-    pub(crate) fn send_unlimited(
-        &mut self,
-        now: Instant,
-        stream: StreamId,
-        ppid: Ppid,
-        data: Bytes,
-    ) -> Result<(), SendError> {
-        self.sender.set_max_message_size(None);
-        let result = self.send(now, stream, ppid, data, true, Reliability::Reliable);
-        self.sender.set_max_message_size(self.max_send_message_size);
-        result
-    }
-
     /// Drops what can be read on a stream.
     pub(crate) fn discard_unread(&mut self, stream: StreamId) {
-        while self.receiver.recv_part(stream).is_some() {}
+        while self.receiver.is_readable(stream) && self.receiver.recv_part(stream).is_some() {}
     }
 
     pub(crate) fn is_readable(&self, stream: StreamId) -> bool {

@@ -62,7 +62,6 @@ pub struct Association {
     control: ControlQueue,
     reset: Reset,
     prober: Prober,
-    max_send_message_size: Option<usize>,
     /// Timeouts in a row (RFC 9260 §8.1).
     errors: u32,
     stranger_limit: RateLimit,
@@ -113,7 +112,6 @@ impl Association {
             control: ControlQueue::new(config.limits.queued_answers),
             reset: Reset::new(),
             prober: Prober::new(now),
-            max_send_message_size: None,
             errors: 0,
             stranger_limit: RateLimit::new(config.limits.stranger_answers_per_second, now),
             heartbeat_limit: RateLimit::new(config.limits.heartbeat_answers_per_second, now),

@@ -3,7 +3,7 @@
 use super::entry::{Entry, Phase};
 use super::message::{Message, Open};
 use super::{ChannelCloseReason, ChannelEvent, ChannelId, ChannelInit, Channels, OpenError, Role};
-use crate::{Ppid, State, StreamId};
+use crate::{State, StreamId};
 use bytes::Bytes;
 use std::time::Instant;
 use tracing::debug;
@@ -131,8 +131,7 @@ impl Channels {
 
     /// RFC 8832 §6: "All DCEP messages MUST be sent using ordered delivery and reliable transmission."
     pub(super) fn send_dcep(&mut self, now: Instant, stream: StreamId, message: Bytes) {
-        let result = self.association.send_unlimited(now, stream, Ppid::DCEP, message);
-        if let Err(error) = result {
+        if let Err(error) = self.association.send_dcep(now, stream, message) {
             debug!(%stream, %error, "DCEP message not sent");
         }
     }

@@ -180,6 +180,16 @@ impl Sender {
         Ok(())
     }
 
+    /// Queues a message of the channel protocol (RFC 8832 §6: ordered and reliable). What bounds the messages of the
+    /// user, the peer's largest size and the memory limit, is not for it: a channel would be half open without.
+    pub(crate) fn send_dcep(&mut self, now: Instant, stream: StreamId, data: Bytes) -> Result<(), SendError> {
+        self.check_stream(stream)?;
+        let (ppid, reliability) = (Ppid::DCEP, Reliability::Reliable);
+        self.queue.push(now, Part { stream, ppid, data, last: true, ordered: true, reliability })?;
+        self.begin_opportunity(now);
+        Ok(())
+    }
+
     /// The round trip of a HEARTBEAT.
     pub(crate) fn handle_rtt(&mut self, rtt: Duration) {
         self.rto.sample(rtt);
@@ -258,8 +268,8 @@ impl Sender {
         self.queue.used_streams()
     }
 
-    /// Drops the messages not begun yet. One that is partly sent is given up with partial reliability; without it, it is
-    /// completed, with what there is of it if its end has not come. Returns the payload bytes taken off the queue.
+    /// Drops the messages not begun yet, but for what opens a channel. One that is partly sent is given up with partial
+    /// reliability; without it, it is completed, with what there is of it if its end has not come. Returns the payload bytes taken off the queue.
     pub(crate) fn drop_queued(&mut self, now: Instant, stream: StreamId) -> usize {
         let buffered = self.queue.buffered_amount(stream);
         if let Some(slot) = self.queue.on_its_way(stream).filter(|_| self.partial_reliability) {
@@ -353,7 +363,7 @@ impl Sender {
         }
     }
 
-    fn check_send(&mut self, stream: StreamId, len: usize) -> Result<(), SendError> {
+    fn check_stream(&self, stream: StreamId) -> Result<(), SendError> {
         match self.phase {
             Phase::Closed { .. } => return Err(SendError::Closed),
             Phase::Started { streams: negotiated } if stream.0 >= negotiated => {
@@ -361,9 +371,11 @@ impl Sender {
             }
             Phase::Waiting | Phase::Started { .. } => {}
         }
-        if self.queue.is_paused(stream) {
-            return Err(SendError::Resetting(stream));
-        }
+        if self.queue.is_paused(stream) { Err(SendError::Resetting(stream)) } else { Ok(()) }
+    }
+
+    fn check_send(&mut self, stream: StreamId, len: usize) -> Result<(), SendError> {
+        self.check_stream(stream)?;
         let message = self.queue.open_len(stream).unwrap_or(0).saturating_add(len);
         if let Some(max) = self.max_message.filter(|max| message > *max) {
             return Err(SendError::TooLarge { len: message, max });

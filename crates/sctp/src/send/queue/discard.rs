@@ -4,7 +4,7 @@ use super::super::SenderEvent;
 use super::super::chunk::{Chunk, Limit, charge};
 use super::stream::{Piece, Stream};
 use super::{Queue, at};
-use crate::number::StreamId;
+use crate::number::{Ppid, StreamId};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::collections::btree_map::Entry;
@@ -40,9 +40,11 @@ impl Queue {
         stream.begun && stream.pieces.front().is_some_and(|piece| is_due(piece.kind.limit, now))
     }
 
-    /// The slot of a stream whose first message is partly sent.
+    /// The slot of a stream on which a message of the user's is partly sent.
     pub(in crate::send) fn on_its_way(&self, stream: StreamId) -> Option<u32> {
-        self.index.get(&stream).copied().filter(|&slot| self.has_begun(slot))
+        let slot = self.index.get(&stream).copied().filter(|&slot| self.has_begun(slot))?;
+        let is_dcep = |piece: &Piece| piece.kind.ppid == Ppid::DCEP;
+        (!self.slots[at(slot)].pieces.front().is_some_and(is_dcep)).then_some(slot)
     }
 
     /// Drops messages of the stream that have expired before they began: the first one if it has, else all such behind
@@ -78,14 +80,15 @@ impl Queue {
     }
 
     /// Drops the messages that have not begun. One that has is kept to its end; if that has not come, it ends with what
-    /// there is of it. Gives the payload bytes dropped.
+    /// there is of it. The OPEN or ACK that comes first on its stream is kept too: the peer is to know what it is that
+    /// ends. Gives the payload bytes dropped.
     pub(in crate::send) fn drop_unsent(&mut self, stream: StreamId) -> usize {
         let Some(&slot) = self.index.get(&stream) else { return 0 };
         let state = &mut self.slots[at(slot)];
         let keep = if state.begun {
             state.pieces.iter().position(|piece| piece.last).map_or(state.pieces.len(), |last| last + 1)
         } else {
-            0
+            state.pieces.iter().take_while(|piece| piece.kind.ppid == Ppid::DCEP).count()
         };
         let dropped = state.pieces.split_off(keep);
         // What was given up is discarded to its end.
