@@ -126,6 +126,12 @@ impl Association {
         while self.receiver.is_readable(stream) && self.receiver.recv_part(stream).is_some() {}
     }
 
+    /// The owner holds so many bytes that were given out and that its application has not read: they count against the
+    /// receive window as if they were here still.
+    pub(crate) fn set_held(&mut self, bytes: usize) {
+        self.receiver.set_held(bytes);
+    }
+
     pub(crate) fn is_readable(&self, stream: StreamId) -> bool {
         self.receiver.is_readable(stream)
     }

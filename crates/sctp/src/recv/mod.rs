@@ -237,6 +237,8 @@ pub(crate) struct Receiver {
     streams: u16,
     /// The a_rwnd that the peer was told last.
     advertised: usize,
+    /// Bytes that were given out, and that the application has not read all the same.
+    held: usize,
     /// Kept for its allocation.
     gap_blocks: Vec<GapBlock>,
 }
@@ -252,6 +254,7 @@ impl Receiver {
             stats: ReceiverStats::default(),
             streams: 0,
             advertised: config.window,
+            held: 0,
             gap_blocks: Vec::new(),
         }
     }
@@ -301,7 +304,13 @@ impl Receiver {
 
     /// Bytes held and their overhead: unread, ahead of their turn, and being reassembled.
     pub(crate) fn charge(&self) -> usize {
-        self.assembler.charge() + self.inboxes.charge()
+        self.assembler.charge() + self.inboxes.charge() + self.held
+    }
+
+    /// So much of what was given out has not reached the application: it counts as if it were in an inbox still.
+    pub(crate) fn set_held(&mut self, bytes: usize) {
+        self.held = bytes;
+        self.update_window();
     }
 
     /// Since the association began, restarts included.

@@ -51,7 +51,8 @@ impl Receiver {
 
     /// Whether the application could free something.
     pub(super) fn has_readable(&self) -> bool {
-        self.inboxes.has_messages()
+        self.held > 0
+            || self.inboxes.has_messages()
             || match &self.assembler {
                 Assembler::Sequential(reassembly) => {
                     let part = reassembly.readable_part();

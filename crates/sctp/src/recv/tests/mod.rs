@@ -236,7 +236,8 @@ impl Rig {
     /// Invariants that hold after every step.
     fn check(&self) {
         let receiver = &self.receiver;
-        assert_eq!(receiver.charge(), receiver.assembler.recount() + receiver.inboxes.recount());
+        let recount = receiver.assembler.recount() + receiver.inboxes.recount() + receiver.held;
+        assert_eq!(receiver.charge(), recount);
         assert!(receiver.window() <= receiver.config.window);
     }
 

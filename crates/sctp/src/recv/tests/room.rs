@@ -29,6 +29,21 @@ fn window_is_what_is_left() {
     assert_eq!(rig.receiver.window(), WINDOW);
 }
 
+/// What was given out and not read counts as if it were here still, and giving it back is told the peer.
+#[test]
+fn what_is_held_elsewhere_takes_from_the_window() {
+    let mut rig = small();
+    rig.receiver.set_held(SMALL - 1000);
+    assert_eq!(rig.receiver.window(), 1000);
+    rig.accept(&piece(1, "BE", [0; 900]));
+    assert_eq!(rig.due().last().unwrap().a_rwnd, 0);
+    assert_eq!(rig.take(&piece(2, "BE", "x").ssn(1)), DataOutcome::Dropped(DropReason::BufferFull));
+    assert_eq!(rig.due().last().unwrap().a_rwnd, 0);
+    rig.receiver.set_held(0);
+    assert_eq!(rig.due().last().unwrap().a_rwnd as usize, SMALL - 900 - 128);
+    rig.accept(&piece(2, "BE", "x").ssn(1));
+}
+
 /// Fills the window with messages of 1000 bytes that nobody reads; answers the next TSN.
 fn fill(rig: &mut Rig) -> u32 {
     let mut tsn = 1;
