@@ -92,7 +92,7 @@ pub use association::{
 };
 pub use dcep::{
     Channel, ChannelCloseReason, ChannelEvent, ChannelId, ChannelInit, ChannelSendError, ChannelState,
-    ChannelStats, Channels, MessageKind, OpenError, ReceivedMessage, Role,
+    ChannelStats, Channels, ChannelsStats, MessageKind, OpenError, ReceivedMessage, ReceivedPart, Role,
 };
 pub use number::{Ppid, StreamId};
 pub use recv::{Message, Part};

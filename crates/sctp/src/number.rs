@@ -35,8 +35,12 @@ impl Ppid {
     pub const DCEP: Self = Self(50);
     /// WebRTC String
     pub const STRING: Self = Self(51);
+    /// WebRTC Binary Partial (deprecated)
+    pub const BINARY_PARTIAL: Self = Self(52);
     /// WebRTC Binary
     pub const BINARY: Self = Self(53);
+    /// WebRTC String Partial (deprecated)
+    pub const STRING_PARTIAL: Self = Self(54);
     /// WebRTC String Empty
     pub const STRING_EMPTY: Self = Self(56);
     /// WebRTC Binary Empty

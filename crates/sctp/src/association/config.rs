@@ -43,6 +43,11 @@ pub struct Config {
     pub(crate) max_channel_name_bytes: usize,
     pub(crate) close_timeout: Duration,
     pub(crate) limits: Limits,
+    pub(crate) max_opens_per_second: u32,
+    pub(crate) max_early_bytes: usize,
+    pub(crate) max_early_bytes_in_all: usize,
+    pub(crate) early_timeout: Duration,
+    pub(crate) ignore_unknown_ppids: bool,
 }
 
 impl Default for Config {
@@ -77,6 +82,11 @@ impl Default for Config {
             max_channel_name_bytes: 1 << 20,
             close_timeout: Duration::from_secs(30),
             limits: Limits::default(),
+            max_opens_per_second: 1000,
+            max_early_bytes: 64 << 10,
+            max_early_bytes_in_all: 1 << 20,
+            early_timeout: Duration::from_secs(2),
+            ignore_unknown_ppids: false,
         }
     }
 }
@@ -297,23 +307,30 @@ impl Config {
 
     /// Channels of the peer at a time, closed ones too until they are [forgotten](crate::Channels::forget).
     ///
-    /// Default 1024. Channels beyond are closed at once.
+    /// Default 1024, the streams that libwebrtc and libdatachannel ask for, so that no browser meets it; RFC 8832 §7 asks
+    /// to "be prepared for the peer to open the maximum number of data channels". Channels beyond are closed at once.
+    /// Each costs a few hundred bytes and its label: too large lets a peer fill memory, too small breaks applications
+    /// with many channels. At most 65535, the streams there can be.
     pub fn max_incoming_channels(mut self, value: usize) -> Self {
-        self.max_incoming_channels = value;
+        self.max_incoming_channels = value.min(usize::from(u16::MAX));
         self
     }
 
     /// Bytes of labels and protocols of the peer's channels, all together.
     ///
-    /// Default 1 MiB. A channel that would exceed it is closed at once.
+    /// Default 1 MiB: eight channels with the longest names there are, 65535 bytes each (RFC 8832 §7), or 1024 with
+    /// 1 KiB. A channel that would exceed it is closed at once. Below 128 KiB not even one of the longest is taken.
     pub fn max_channel_name_bytes(mut self, value: usize) -> Self {
         self.max_channel_name_bytes = value;
         self
     }
 
-    /// How long a closing channel waits for the peer to reset its direction once ours is reset.
+    /// How long a closing channel that has sent everything waits for the peer: for the answer to our reset, and then
+    /// for the reset of the other direction.
     ///
-    /// Default 30 s; then the channel counts as closed and its stream stays unused until the peer does answer.
+    /// Default 30 s; then the channel counts as closed, and its stream stays unused until the peer does answer. What was
+    /// accepted is delivered all the same while the association lives. Too small and a slow path closes channels before
+    /// the peer has all of it; too large and a peer that never answers keeps them.
     pub fn close_timeout(mut self, value: Duration) -> Self {
         self.close_timeout = value;
         self
@@ -324,6 +341,53 @@ impl Config {
     /// Default: those of [`Limits`], each with its origin.
     pub fn limits(mut self, value: Limits) -> Self {
         self.limits = value;
+        self
+    }
+
+    /// Channels the peer may open in a second.
+    ///
+    /// Default 1000: no application is known to come near, and all [`max_incoming_channels`](Self::max_incoming_channels)
+    /// are there within two seconds. Those beyond are closed at once, which a peer in a hurry may take for a refusal; too
+    /// large lets it keep this side busy with opening and closing.
+    pub fn max_opens_per_second(mut self, value: u32) -> Self {
+        self.max_opens_per_second = value;
+        self
+    }
+
+    /// Bytes kept of a stream that has no channel yet: its OPEN was overtaken, or its negotiated channel is not made on
+    /// this side. Each message counts for 128 bytes more.
+    ///
+    /// Default 64 KiB. With more the stream is closed (RFC 8832 §6); with 0 so is every stream on which data comes before
+    /// its channel is there. What a channel holds of it takes from the receive window until it is read.
+    pub fn max_early_bytes(mut self, value: usize) -> Self {
+        self.max_early_bytes = value;
+        self
+    }
+
+    /// The same for all streams together.
+    ///
+    /// Default 1 MiB, a quarter of the default receive window; at most half of that window is used.
+    pub fn max_early_bytes_in_all(mut self, value: usize) -> Self {
+        self.max_early_bytes_in_all = value;
+        self
+    }
+
+    /// How long data on a stream without a channel waits for its OPEN.
+    ///
+    /// Default 2 s, a few round trips and retransmissions. Then the stream is closed (RFC 8832 §6). Too small closes
+    /// negotiated channels that the peer made a moment before this side did; too large only keeps the bytes longer.
+    pub fn early_timeout(mut self, value: Duration) -> Self {
+        self.early_timeout = value;
+        self
+    }
+
+    /// Whether messages of an unknown payload protocol are dropped, instead of closing their channel.
+    ///
+    /// Default false, as RFC 8831 §6.6 has it: "the receiver SHOULD close the corresponding data channel." libwebrtc and
+    /// pion drop them. With true messages can be lost unnoticed; [counted](crate::ChannelsStats::messages_ignored) they
+    /// are. The deprecated partial messages (52, 54) close the channel in any case.
+    pub fn ignore_unknown_ppids(mut self, value: bool) -> Self {
+        self.ignore_unknown_ppids = value;
         self
     }
 

@@ -3,7 +3,7 @@
 use super::entry::{Entry, Phase};
 use super::{
     ChannelCloseReason, ChannelId, ChannelInit, ChannelSendError, ChannelState, ChannelStats, Channels,
-    MessageKind, ReceivedMessage,
+    MessageKind, ReceivedMessage, ReceivedPart,
 };
 use crate::{Part, Ppid, SendError, StreamId};
 use bytes::{Bytes, BytesMut};
@@ -126,7 +126,7 @@ impl Channel<'_> {
             None => {
                 let stream = self.readable_stream(now)?;
                 let message = self.channels.association.recv(now, stream)?;
-                self.after_read(now, stream);
+                self.channels.settle(now);
                 (message.ppid, message.data)
             }
         };
@@ -135,21 +135,21 @@ impl Channel<'_> {
         Some(ReceivedMessage { kind, data })
     }
 
-    /// The next piece of the next message, also of one that is not complete yet, and whether it is the last one.
-    pub fn recv_part(&mut self, now: Instant) -> Option<(MessageKind, Bytes, bool)> {
-        let leftover = self.channels.entries.get_mut(&self.id)?.leftover.pop_front();
-        let part = match leftover {
+    /// The next piece of the next message, also of one that is not complete yet.
+    pub fn recv_part(&mut self, now: Instant) -> Option<ReceivedPart> {
+        let part = match self.channels.pop_leftover(self.id) {
             Some(part) => part,
             None => {
                 let stream = self.readable_stream(now)?;
                 let part = self.channels.association.recv_part(now, stream)?;
-                self.after_read(now, stream);
+                self.channels.settle(now);
                 part
             }
         };
-        let (kind, data) = decode(part.ppid, part.data);
-        self.count_received(data.len(), part.last);
-        Some((kind, data, part.last))
+        let Part { ppid, data, last, abandoned } = part;
+        let (kind, data) = decode(ppid, data);
+        self.count_received(data.len(), last && !abandoned);
+        Some(ReceivedPart { kind, data, last, abandoned })
     }
 
     fn count_received(&mut self, len: usize, last: bool) {
@@ -161,32 +161,22 @@ impl Channel<'_> {
 
     /// The stream, if the next message in its inbox is for the application.
     fn readable_stream(&mut self, now: Instant) -> Option<StreamId> {
-        let stream = self.channels.attached(self.id)?;
+        let stream = self.channels.inbox(self.id)?;
         self.channels.skip_control(now, self.id, stream).then_some(stream)
     }
 
-    /// A close of the peer's may have waited for this.
-    fn after_read(&mut self, now: Instant, stream: StreamId) {
-        if self.state() == ChannelState::Closing {
-            self.channels.reset_ours(now, stream);
-        }
-        self.channels.settle(now);
-    }
-
     fn take_leftover_message(&mut self) -> Option<(Ppid, Bytes)> {
-        let entry = self.channels.entries.get_mut(&self.id)?;
-        let Part { ppid, data, last, .. } = entry.leftover.pop_front()?;
-        if last {
+        let Part { ppid, data, mut last, mut abandoned } = self.channels.pop_leftover(self.id)?;
+        if last && !abandoned {
             return Some((ppid, data));
         }
         let mut whole = BytesMut::from(data);
-        while let Some(part) = entry.leftover.pop_front() {
+        while !last && let Some(part) = self.channels.pop_leftover(self.id) {
             whole.extend_from_slice(&part.data);
-            if part.last {
-                break;
-            }
+            (last, abandoned) = (part.last, part.abandoned);
         }
-        Some((ppid, whole.freeze()))
+        // What the peer gave up is no message.
+        if abandoned { self.take_leftover_message() } else { Some((ppid, whole.freeze())) }
     }
 
     /// Whether `recv` has something. (After `recv_part`: whether that has.)
@@ -196,7 +186,7 @@ impl Channel<'_> {
             return true;
         }
         let association = &self.channels.association;
-        self.channels.attached(self.id).is_some_and(|stream| {
+        self.channels.inbox(self.id).is_some_and(|stream| {
             association.is_readable(stream)
                 && association.next_ppid(stream).is_some_and(|ppid| ppid != Ppid::DCEP)
                 && !entry.discards()
@@ -238,12 +228,6 @@ impl Channel<'_> {
 
     /// Closes it at once: what is queued and what was received is dropped.
     pub fn abort(&mut self, now: Instant) {
-        if let Some(stream) = self.channels.attached(self.id)
-            && self.state() != ChannelState::Closed
-        {
-            self.channels.association.drop_queued(now, stream);
-        }
-        self.channels.discard_unread(self.id);
         self.channels.abort_channel(now, self.id);
         self.channels.settle(now);
     }

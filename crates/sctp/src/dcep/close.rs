@@ -1,9 +1,14 @@
 //! The end of a channel (RFC 8831 §6.7): both sides reset their direction of its stream.
+//!
+//! A stream id is free for the next channel when both directions were reset. The peer may know that before us, since the
+//! answer to our request can get lost: what it sends on the stream then, even the reset that ends that next channel,
+//! waits until we know too.
 
 use super::entry::{Entry, Phase};
+use super::incoming::Refusal;
 use super::streams::Direction;
 use super::{ChannelCloseReason, ChannelEvent, ChannelId, Channels};
-use crate::{CloseReason, Message, Part, ResetError, StreamId};
+use crate::{CloseReason, ResetError, StreamId};
 use std::time::Instant;
 use tracing::debug;
 
@@ -41,27 +46,32 @@ impl Channels {
 
     /// As `close_channel` for a channel whose data is not wanted any more, also if it is closing already.
     pub(super) fn abort_channel(&mut self, now: Instant, id: ChannelId) {
+        self.discard_unread(id);
+        if self.entry(id).is_none_or(Entry::is_closed) {
+            return;
+        }
+        if let Some(stream) = self.attached(id) {
+            self.association.drop_queued(now, stream);
+        }
         self.close_channel(now, id, ChannelCloseReason::LocalAbort, false);
-        let is_closing = self.entry(id).is_some_and(|entry| matches!(entry.phase, Phase::Closing { .. }));
-        if is_closing {
+        if self.entry(id).is_some_and(|entry| matches!(entry.phase, Phase::Closing { .. })) {
             self.set_phase(id, Phase::Closing { reason: ChannelCloseReason::LocalAbort });
-            if let Some(stream) = self.attached(id) {
-                self.reset_ours(now, stream);
-            }
         }
     }
 
-    /// Resets our direction of a stream, unless the peer reset its own and what it had sent is not read yet.
+    /// Resets our direction of a stream, once.
     pub(super) fn reset_ours(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get(id) else { return };
         if stream.outgoing != Direction::Open {
             return;
         }
-        if stream.incoming == Direction::Reset && !self.keep_unread(now, id) {
-            return;
-        }
         match self.association.reset_streams(now, &[id]) {
-            Ok(()) => self.streams.set_outgoing(id, Direction::Resetting),
+            Ok(()) => {
+                self.streams.set_outgoing(id, Direction::Resetting);
+                if let Some(channel) = stream.channel {
+                    self.await_peer(now, channel);
+                }
+            }
             // Without RFC 6525 the peer cannot be told. The stream is never used again.
             Err(ResetError::Unsupported) => {
                 if let Some(channel) = stream.channel {
@@ -74,20 +84,52 @@ impl Channels {
     }
 
     /// The peer reset its direction of these streams, or of all.
-    pub(super) fn on_incoming_reset(&mut self, now: Instant, streams: Vec<StreamId>) {
-        let streams = if streams.is_empty() { self.streams.ids() } else { streams };
-        for id in streams {
-            self.early.remove(&id);
-            let Some(stream) = self.streams.get(id) else { continue };
-            self.streams.set_incoming(id, Direction::Reset);
-            match stream.channel {
-                Some(channel) => {
-                    self.close_channel(now, channel, ChannelCloseReason::RemoteClose, true);
-                    self.complete(now, id);
-                }
-                None => self.complete(now, id),
-            }
+    pub(super) fn on_incoming_reset(&mut self, now: Instant, mut streams: Vec<StreamId>) {
+        if streams.is_empty() {
+            streams = self.streams.ids();
+            streams.extend(self.early.streams());
         }
+        for id in streams {
+            self.on_stream_reset(now, id);
+        }
+    }
+
+    fn on_stream_reset(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get(id) else { return self.on_strange_reset(now, id) };
+        if stream.incoming == Direction::Reset {
+            // With messages before it, it ends the next channel. Without, it is the same once more.
+            if self.association.is_readable(id) {
+                self.streams.set_reset_again(id);
+            }
+            return;
+        }
+        if let Some(channel) = stream.channel {
+            self.take_unread(now, channel, id);
+        }
+        self.streams.set_incoming(id, Direction::Reset);
+        if let Some(channel) = stream.channel {
+            let reason = match self.entry(channel).map(|entry| &entry.phase) {
+                // RFC 8832 §6: "receiving an SCTP stream-reset request for a stream on which no DATA_CHANNEL_ACK message
+                // has been received indicates […] the failure of the data channel setup procedure."
+                Some(Phase::Opening) => ChannelCloseReason::OpenRefused,
+                Some(Phase::Connecting | Phase::Open | Phase::Closing { .. } | Phase::Closed { .. })
+                | None => ChannelCloseReason::RemoteClose,
+            };
+            self.close_channel(now, channel, reason, true);
+        }
+        self.complete(now, id);
+    }
+
+    /// A reset of a stream without a channel.
+    fn on_strange_reset(&mut self, now: Instant, id: StreamId) {
+        if self.early.take(id).is_none() {
+            return;
+        }
+        self.note_held();
+        // The peer had a channel here, which we never came to know: it waits for our direction.
+        self.streams.take(id, None);
+        self.streams.set_incoming(id, Direction::Reset);
+        self.reset_ours(now, id);
     }
 
     /// The peer asks for our direction of these streams, or of all: it wants their channels closed.
@@ -113,11 +155,8 @@ impl Channels {
                 continue;
             }
             self.streams.set_outgoing(*id, Direction::Reset);
-            let waits = stream.incoming != Direction::Reset;
-            if let (true, Some(channel), Some(deadline)) =
-                (waits, stream.channel, now.checked_add(self.association.config().close_timeout))
-            {
-                self.close_deadlines.insert((deadline, channel));
+            if let Some(channel) = stream.channel {
+                self.await_peer(now, channel);
             }
             self.complete(now, *id);
         }
@@ -137,43 +176,74 @@ impl Channels {
         if self.association.is_readable(id) {
             self.on_readable(now, id);
         }
+        if stream.reset_again {
+            self.on_stream_reset(now, id);
+        }
     }
 
-    /// A peer that does not reset its direction does not keep a channel for ever; its stream it does.
+    /// The time in which the peer has to answer begins.
+    fn await_peer(&mut self, now: Instant, id: ChannelId) {
+        let deadline = now.checked_add(self.association.config().close_timeout);
+        self.set_close_deadline(id, deadline);
+    }
+
+    fn set_close_deadline(&mut self, id: ChannelId, deadline: Option<Instant>) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            if let Some(before) = entry.close_deadline {
+                self.close_deadlines.remove(&(before, id));
+            }
+            entry.close_deadline = deadline;
+            self.close_deadlines.extend(deadline.map(|deadline| (deadline, id)));
+        }
+    }
+
+    /// A peer that does not answer our reset, or does not reset its direction, does not keep a channel for ever; its
+    /// stream it does.
     pub(super) fn on_close_deadlines(&mut self, now: Instant) {
         while let Some((deadline, channel)) = self.close_deadlines.first().copied()
             && deadline <= now
         {
-            self.close_deadlines.pop_first();
-            debug!(channel = channel.0, "the peer did not reset its direction");
-            self.finish_closing(now, channel);
+            let queued = self.attached(channel).map_or(0, |stream| self.association.buffered_amount(stream));
+            if queued > 0 {
+                // It is our turn still: nothing can be answered yet.
+                self.await_peer(now, channel);
+            } else {
+                debug!(channel = channel.0, "the peer did not reset its direction");
+                self.finish_closing(now, channel);
+            }
         }
     }
 
     /// Closing is over, whatever became of the stream.
     fn finish_closing(&mut self, now: Instant, id: ChannelId) {
-        let Some(Phase::Closing { reason }) = self.entry(id).map(|entry| entry.phase.clone()) else { return };
-        if let Some(stream) = self.attached(id) {
+        self.set_close_deadline(id, None);
+        if !self.entry(id).is_some_and(|entry| matches!(entry.phase, Phase::Closing { .. })) {
+            return;
+        }
+        if let Some(stream) = self.inbox(id) {
             self.take_unread(now, id, stream);
+        }
+        if let Some(stream) = self.attached(id) {
             self.streams.detach(stream);
         }
-        self.finish(id, reason);
+        if let Some(Phase::Closing { reason }) = self.entry(id).map(|entry| entry.phase.clone()) {
+            self.finish(id, reason);
+        }
     }
 
     /// The channel is closed: told once.
     pub(super) fn finish(&mut self, id: ChannelId, reason: ChannelCloseReason) {
+        self.set_close_deadline(id, None);
         if self.entry(id).is_none_or(Entry::is_closed) {
             return;
         }
         self.set_phase(id, Phase::Closed { reason: reason.clone() });
-        self.close_deadlines.retain(|(_, channel)| *channel != id);
         self.events.push_back(ChannelEvent::Closed(id, reason));
     }
 
     pub(super) fn on_association_closed(&mut self, reason: &CloseReason) {
         self.established = false;
         self.early.clear();
-        self.close_deadlines.clear();
         self.events.push_back(ChannelEvent::AssociationClosed(reason.clone()));
         let ids: Vec<ChannelId> = self.entries.keys().copied().collect();
         for id in ids {
@@ -185,66 +255,27 @@ impl Channels {
     pub(super) fn on_restarted(&mut self, now: Instant) {
         self.events.push_back(ChannelEvent::Restarted);
         self.early.clear();
-        self.close_deadlines.clear();
-        let ids: Vec<ChannelId> = self.entries.keys().copied().collect();
-        for id in ids {
-            if let Some(stream) = self.attached(id) {
-                self.take_unread(now, id, stream);
+        // It never knew of those that wait for a stream.
+        let begun = self.entries.iter().filter(|(_, entry)| !entry.is_connecting());
+        for id in begun.map(|(id, _)| *id).collect::<Vec<_>>() {
+            if let Some(stream) = self.inbox(id) {
+                self.take_unread_of_before(now, id, stream);
             }
             self.finish(id, ChannelCloseReason::AssociationRestarted);
         }
-        self.streams.clear();
+        self.note_held();
+        for stream in self.clear_streams() {
+            if self.association.is_readable(stream) {
+                self.on_readable(now, stream);
+            }
+        }
     }
 
     pub(super) fn on_too_large(&mut self, now: Instant, stream: StreamId) {
         const WHAT: &str = "message over the limit";
         match self.streams.channel(stream) {
-            Some(id) => self.close_channel(now, id, ChannelCloseReason::RemoteViolation(WHAT), true),
-            None => self.refuse(now, stream, WHAT),
-        }
-    }
-
-    /// Moves what can be read out of a stream that is to be given up, if there is room for it; otherwise it stays until
-    /// the application has read it, and so does our direction.
-    fn keep_unread(&mut self, now: Instant, stream: StreamId) -> bool {
-        let Some(id) = self.streams.channel(stream) else { return true };
-        if self.entry(id).is_some_and(Entry::discards) || !self.association.is_readable(stream) {
-            return true;
-        }
-        let held: usize =
-            self.entries.values().flat_map(|entry| &entry.leftover).map(|part| part.data.len()).sum();
-        if held > self.association.config().receive_window {
-            return false;
-        }
-        self.take_unread(now, id, stream);
-        true
-    }
-
-    /// Moves what can be read from the stream's inbox to the channel.
-    fn take_unread(&mut self, now: Instant, id: ChannelId, stream: StreamId) {
-        let discards = self.entry(id).is_none_or(Entry::discards);
-        loop {
-            // The rest of a message that was read in part comes first.
-            let part = match self.association.recv(now, stream) {
-                Some(Message { ppid, data }) => Part { ppid, data, last: true, abandoned: false },
-                None => match self.association.recv_part(now, stream) {
-                    Some(part) => part,
-                    None => return,
-                },
-            };
-            if let (false, Some(entry)) = (discards, self.entries.get_mut(&id)) {
-                entry.leftover.push_back(part);
-            }
-        }
-    }
-
-    /// Drops what could still be read.
-    pub(super) fn discard_unread(&mut self, id: ChannelId) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.leftover.clear();
-        }
-        if let Some(stream) = self.attached(id) {
-            self.association.discard_unread(stream);
+            Some(id) => self.on_violation(now, id, WHAT),
+            None => self.refuse(now, stream, Refusal::Violation(WHAT)),
         }
     }
 }

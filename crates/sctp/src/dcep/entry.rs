@@ -1,8 +1,9 @@
 //! What is known of one channel.
 
+use super::held::Held;
 use super::{ChannelCloseReason, ChannelInit, ChannelState, ChannelStats};
-use crate::{Part, StreamId};
-use std::collections::VecDeque;
+use crate::StreamId;
+use std::time::Instant;
 
 /// One channel.
 #[derive(Debug)]
@@ -17,9 +18,11 @@ pub(super) struct Entry {
     /// The buffered amount has been above the low threshold since the last event.
     pub(super) was_above: bool,
     /// To be read before what is in the stream's inbox: came before the OPEN, or was left when the stream was given up.
-    pub(super) leftover: VecDeque<Part>,
+    pub(super) leftover: Held,
     /// Opened by the peer: counts against its limits.
     pub(super) is_incoming: bool,
+    /// When closing stops waiting for the peer.
+    pub(super) close_deadline: Option<Instant>,
 }
 
 /// ```text
@@ -54,8 +57,9 @@ impl Entry {
             low_threshold: 0,
             accepted: 0,
             was_above: false,
-            leftover: VecDeque::new(),
+            leftover: Held::default(),
             is_incoming: false,
+            close_deadline: None,
         }
     }
 

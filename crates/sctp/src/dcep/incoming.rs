@@ -1,35 +1,61 @@
 //! What comes from the peer: OPEN and ACK (RFC 8832 §6), and messages that no channel waits for.
 
+use super::early::Bounds;
 use super::entry::{Entry, Phase};
 use super::message::{Message, Open};
 use super::streams::Direction;
 use super::{ChannelCloseReason, ChannelEvent, ChannelId, ChannelInit, Channels};
 use crate::{Part, Ppid, StreamId};
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tracing::debug;
-
-/// Messages on a stream that has no channel: their OPEN was overtaken, or their negotiated channel is not made yet.
-#[derive(Debug)]
-pub(super) struct Early {
-    parts: VecDeque<Part>,
-    bytes: usize,
-    pub(super) deadline: Instant,
-}
 
 /// What the peer's channels take of their limits.
 #[derive(Debug)]
 pub(super) struct Usage {
-    channels: usize,
-    name_bytes: usize,
+    pub(super) channels: usize,
+    pub(super) name_bytes: usize,
     /// Opens in the second that began then.
     opens: u32,
     second: Instant,
 }
 
+/// How often something of the peer's was refused, by cause.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    pub(super) channel_count: u64,
+    pub(super) name_bytes: u64,
+    pub(super) open_rate: u64,
+    pub(super) early_bytes: u64,
+    pub(super) without_open: u64,
+    pub(super) violations: u64,
+    pub(super) messages_ignored: u64,
+}
+
+/// Why a stream does not become a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// [`Config::max_incoming_channels`](crate::Config::max_incoming_channels)
+    ChannelCount,
+    /// [`Config::max_channel_name_bytes`](crate::Config::max_channel_name_bytes)
+    NameBytes,
+    /// [`Config::max_opens_per_second`](crate::Config::max_opens_per_second)
+    OpenRate,
+    /// [`Config::max_early_bytes`](crate::Config::max_early_bytes)
+    EarlyBytes,
+    /// [`Config::early_timeout`](crate::Config::early_timeout)
+    WithoutOpen,
+    /// The peer broke a rule.
+    Violation(&'static str),
+}
+
 impl Usage {
     pub(super) fn new(now: Instant) -> Self {
         Self { channels: 0, name_bytes: 0, opens: 0, second: now }
+    }
+
+    fn add(&mut self, name_bytes: usize) {
+        self.channels = self.channels.saturating_add(1);
+        self.name_bytes = self.name_bytes.saturating_add(name_bytes);
     }
 
     /// A channel with so many bytes of label and protocol is gone.
@@ -38,13 +64,27 @@ impl Usage {
         self.name_bytes = self.name_bytes.saturating_sub(name_bytes);
     }
 
-    fn note_open(&mut self, now: Instant) -> bool {
+    fn note_open(&mut self, now: Instant, limit: u32) -> bool {
         if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
             self.second = now;
             self.opens = 0;
         }
         self.opens = self.opens.saturating_add(1);
-        self.opens <= MAX_OPENS_PER_SECOND
+        self.opens <= limit
+    }
+}
+
+impl Refused {
+    fn count(&mut self, why: Refusal) {
+        let counter = match why {
+            Refusal::ChannelCount => &mut self.channel_count,
+            Refusal::NameBytes => &mut self.name_bytes,
+            Refusal::OpenRate => &mut self.open_rate,
+            Refusal::EarlyBytes => &mut self.early_bytes,
+            Refusal::WithoutOpen => &mut self.without_open,
+            Refusal::Violation(_) => &mut self.violations,
+        };
+        *counter = counter.saturating_add(1);
     }
 }
 
@@ -87,15 +127,28 @@ impl Channels {
                     let Some(message) = self.association.recv(now, stream) else { return false };
                     self.on_dcep(now, id, &message.data);
                 }
-                // RFC 8831 §6.6: the channel is closed; the deprecated PPIDs of partial messages, 52 and 54, too.
-                Some(_) => {
-                    let reason = ChannelCloseReason::RemoteViolation("unknown payload protocol");
-                    self.close_channel(now, id, reason, true);
-                    self.association.discard_unread(stream);
-                    return false;
+                Some(ppid) if self.ignores(ppid) => {
+                    if self.association.recv(now, stream).is_none() {
+                        return false;
+                    }
                 }
+                // RFC 8831 §6.6: "the receiver SHOULD close the corresponding data channel."
+                Some(_) => self.on_violation(now, id, UNKNOWN_PPID),
             }
         }
+    }
+
+    /// Drops a message of an unknown protocol, if the settings want that. Pieces of messages, which the deprecated PPIDs
+    /// mark, cannot be left out unnoticed.
+    fn ignores(&mut self, ppid: Ppid) -> bool {
+        let is_ignored = self.association.config().ignore_unknown_ppids
+            && ppid != Ppid::BINARY_PARTIAL
+            && ppid != Ppid::STRING_PARTIAL;
+        if is_ignored {
+            debug!(ppid = ppid.0, "message of an unknown payload protocol ignored");
+            self.refused.messages_ignored = self.refused.messages_ignored.saturating_add(1);
+        }
+        is_ignored
     }
 
     fn note_answer(&mut self, id: ChannelId) {
@@ -106,14 +159,22 @@ impl Channels {
 
     /// A DCEP message on a stream that has a channel.
     fn on_dcep(&mut self, now: Instant, id: ChannelId, message: &[u8]) {
-        let what = match Message::parse(message) {
+        match Message::parse(message) {
             // One that was not asked for is ignored.
-            Ok(Message::Ack) => return self.note_answer(id),
-            Ok(Message::Open(_)) => "OPEN on a used stream",
-            Err(_) => "malformed DCEP message",
-        };
-        // RFC 8832 §6: "the receiver MUST close the corresponding data channel".
+            Ok(Message::Ack) => self.note_answer(id),
+            // RFC 8832 §6: "the receiver MUST close the corresponding data channel".
+            Ok(Message::Open(_)) => self.on_violation(now, id, "OPEN on a used stream"),
+            Err(_) => self.on_violation(now, id, MALFORMED),
+        }
+    }
+
+    /// The peer broke a rule of a channel: that is closed, and nothing that came on it behind is given out.
+    pub(super) fn on_violation(&mut self, now: Instant, id: ChannelId, what: &'static str) {
+        self.refused.count(Refusal::Violation(what));
         self.close_channel(now, id, ChannelCloseReason::RemoteViolation(what), true);
+        if let Some(stream) = self.inbox(id) {
+            self.association.discard_unread(stream);
+        }
     }
 
     /// Reads a stream that has no channel until there is one.
@@ -126,11 +187,14 @@ impl Channels {
                 }
                 Ppid::STRING | Ppid::BINARY | Ppid::STRING_EMPTY | Ppid::BINARY_EMPTY => {
                     let part = Part { ppid: message.ppid, data: message.data, last: true, abandoned: false };
-                    if !self.keep_early(now, stream, part) {
-                        return self.refuse(now, stream, "too much data before OPEN");
+                    let bounds = self.early_bounds();
+                    if !self.early.keep(now, stream, part, bounds) {
+                        return self.refuse(now, stream, Refusal::EarlyBytes);
                     }
+                    self.note_held();
                 }
-                _ => return self.refuse(now, stream, "unknown payload protocol"),
+                ppid if self.ignores(ppid) => {}
+                _ => return self.refuse(now, stream, Refusal::Violation(UNKNOWN_PPID)),
             }
         }
     }
@@ -141,73 +205,38 @@ impl Channels {
         }
     }
 
-    fn keep_early(&mut self, now: Instant, stream: StreamId, part: Part) -> bool {
-        let Some(deadline) = now.checked_add(EARLY_TIME) else { return false };
-        let total: usize = self.early.values().map(|early| early.bytes).sum();
-        let early =
-            self.early.entry(stream).or_insert_with(|| Early { parts: VecDeque::new(), bytes: 0, deadline });
-        let cost = part.data.len().saturating_add(EARLY_OVERHEAD);
-        if early.bytes.saturating_add(cost) > MAX_EARLY || total.saturating_add(cost) > MAX_EARLY_TOTAL {
-            return false;
-        }
-        early.bytes = early.bytes.saturating_add(cost);
-        early.parts.push_back(part);
-        true
-    }
-
-    /// The stream has its channel: what came before it is its first.
-    pub(super) fn adopt_early(&mut self, id: ChannelId, stream: StreamId) {
-        if let Some(early) = self.early.remove(&stream)
-            && let Some(entry) = self.entries.get_mut(&id)
-        {
-            entry.leftover = early.parts;
-            self.events.push_back(ChannelEvent::Readable(id));
-        }
+    fn early_bounds(&self) -> Bounds {
+        let config = self.association.config();
+        // Half of the window stays free, or what is kept could keep out the OPEN that it waits for.
+        let in_all = config.max_early_bytes_in_all.min(config.receive_window / 2);
+        Bounds { per_stream: config.max_early_bytes, in_all, time: config.early_timeout }
     }
 
     /// RFC 8832 §6: "receiving a message containing user data on an unused stream indicates an error".
     pub(super) fn on_early_deadlines(&mut self, now: Instant) {
-        let due: Vec<StreamId> =
-            self.early.iter().filter(|(_, early)| early.deadline <= now).map(|(id, _)| *id).collect();
-        for stream in due {
-            self.refuse(now, stream, "data without OPEN");
+        while let Some(stream) = self.early.due(now) {
+            self.refuse(now, stream, Refusal::WithoutOpen);
         }
     }
 
     /// A DCEP message on a stream that has no channel.
     fn on_first_dcep(&mut self, now: Instant, stream: StreamId, message: &[u8]) {
-        match Message::parse(message) {
-            Ok(Message::Open(open)) => {
-                if let Err(why) = self.accept(now, stream, &open) {
-                    self.refuse(now, stream, why);
-                }
-            }
+        let result = match Message::parse(message) {
+            Ok(Message::Open(open)) => self.accept(now, stream, &open),
             // The answer to a channel that is gone.
-            Ok(Message::Ack) => {}
-            Err(_) => self.refuse(now, stream, "malformed DCEP message"),
+            Ok(Message::Ack) => Ok(()),
+            Err(_) => Err(Refusal::Violation(MALFORMED)),
+        };
+        if let Err(why) = result {
+            self.refuse(now, stream, why);
         }
     }
 
     /// RFC 8832 §6: the peer's channel, if "all parameters in the DATA_CHANNEL_OPEN message are valid".
-    fn accept(&mut self, now: Instant, stream: StreamId, open: &Open<'_>) -> Result<(), &'static str> {
-        // "the odd/even rule is violated"
-        if self.role.is_some_and(|role| role.owns(stream)) {
-            return Err("stream id of our parity");
-        }
-        if stream.0 >= self.stream_limit() {
-            return Err("stream beyond those we can answer on");
-        }
-        // Counted as received: decoding may lengthen them.
-        let name_bytes = open.label.len().saturating_add(open.protocol.len());
-        let config = self.association.config();
-        if self.incoming.channels >= config.max_incoming_channels
-            || self.incoming.name_bytes.saturating_add(name_bytes) > config.max_channel_name_bytes
-            || !self.incoming.note_open(now)
-        {
-            return Err("too many channels");
-        }
+    fn accept(&mut self, now: Instant, stream: StreamId, open: &Open<'_>) -> Result<(), Refusal> {
+        self.check_open(now, stream, open)?;
         let id = self.next_channel_id();
-        // RFC 8831 §6.4: both directions have the same properties.
+        // RFC 8831 §6.4: "all of the above properties are the same in both directions."
         let mut entry = Entry::new(ChannelInit {
             label: String::from_utf8_lossy(open.label).into_owned(),
             protocol: String::from_utf8_lossy(open.protocol).into_owned(),
@@ -218,8 +247,7 @@ impl Channels {
         });
         entry.stream = Some(stream);
         entry.is_incoming = true;
-        self.incoming.channels += 1;
-        self.incoming.name_bytes = self.incoming.name_bytes.saturating_add(entry.name_bytes());
+        self.incoming.add(entry.name_bytes());
         self.entries.insert(id, entry);
         self.streams.take(stream, Some(id));
         self.association.set_buffered_amount_low_threshold(stream, 0);
@@ -227,14 +255,40 @@ impl Channels {
         self.send_dcep(now, stream, Message::Ack.to_bytes());
         self.events.push_back(ChannelEvent::Incoming(id));
         self.events.push_back(ChannelEvent::Open(id));
-        self.adopt_early(id, stream);
+        if self.adopt_early(id, stream) {
+            self.events.push_back(ChannelEvent::Readable(id));
+        }
         Ok(())
     }
 
+    fn check_open(&mut self, now: Instant, stream: StreamId, open: &Open<'_>) -> Result<(), Refusal> {
+        // RFC 8832 §6: "the odd/even rule is violated"
+        if self.role.is_some_and(|role| role.owns(stream)) {
+            return Err(Refusal::Violation("stream id of our parity"));
+        }
+        if stream.0 >= self.stream_limit() {
+            return Err(Refusal::Violation("stream beyond those we can answer on"));
+        }
+        let config = self.association.config();
+        // Counted as received: decoding may lengthen them.
+        let name_bytes = open.label.len().saturating_add(open.protocol.len());
+        if !self.incoming.note_open(now, config.max_opens_per_second) {
+            Err(Refusal::OpenRate)
+        } else if self.incoming.channels >= config.max_incoming_channels {
+            Err(Refusal::ChannelCount)
+        } else if self.incoming.name_bytes.saturating_add(name_bytes) > config.max_channel_name_bytes {
+            Err(Refusal::NameBytes)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Closes a stream that never became a channel, without an answer to what came on it (RFC 8832 §6).
-    pub(super) fn refuse(&mut self, now: Instant, stream: StreamId, why: &'static str) {
-        debug!(%stream, why, "stream refused");
-        self.early.remove(&stream);
+    pub(super) fn refuse(&mut self, now: Instant, stream: StreamId, why: Refusal) {
+        debug!(%stream, ?why, "stream refused");
+        self.refused.count(why);
+        self.early.take(stream);
+        self.note_held();
         self.association.discard_unread(stream);
         if self.streams.get(stream).is_none() && stream.0 < self.stream_limit() {
             self.streams.take(stream, None);
@@ -247,13 +301,5 @@ impl Channels {
     }
 }
 
-/// Opens a second beyond which channels are refused.
-const MAX_OPENS_PER_SECOND: u32 = 1000;
-/// Bytes kept of one stream without a channel.
-const MAX_EARLY: usize = 64 << 10;
-/// Bytes kept of all of them.
-const MAX_EARLY_TOTAL: usize = 1 << 20;
-/// What a kept message costs beside its payload.
-const EARLY_OVERHEAD: usize = 64;
-/// How long an OPEN may be overtaken.
-const EARLY_TIME: Duration = Duration::from_secs(2);
+const UNKNOWN_PPID: &str = "unknown payload protocol";
+const MALFORMED: &str = "malformed DCEP message";

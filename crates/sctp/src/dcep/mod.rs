@@ -2,7 +2,9 @@
 
 mod channel;
 mod close;
+mod early;
 mod entry;
+mod held;
 mod incoming;
 pub(crate) mod message;
 mod opening;
@@ -10,20 +12,21 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unread;
 
 pub use channel::Channel;
 pub use types::{
     ChannelCloseReason, ChannelEvent, ChannelId, ChannelInit, ChannelSendError, ChannelState, ChannelStats,
-    MessageKind, OpenError, ReceivedMessage, Role,
+    ChannelsStats, MessageKind, OpenError, ReceivedMessage, ReceivedPart, Role,
 };
 
 use crate::{Association, Config, Event, StreamId};
 use bytes::BytesMut;
+use early::EarlyMessages;
 use entry::Entry;
-use incoming::Early;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
-use streams::Streams;
+use streams::{Direction, Streams};
 
 /// The data channels of an association, which it owns.
 ///
@@ -38,10 +41,13 @@ pub struct Channels {
     next_id: u64,
     streams: Streams,
     /// What came on streams that have no channel.
-    early: BTreeMap<StreamId, Early>,
-    /// When to stop waiting for the peer's reset.
+    early: EarlyMessages,
+    /// What all channels hold in `leftover` counts for.
+    leftover: usize,
+    /// When to stop waiting for the peer: the `close_deadline`s of all channels.
     close_deadlines: BTreeSet<(Instant, ChannelId)>,
     incoming: incoming::Usage,
+    refused: incoming::Refused,
     events: VecDeque<ChannelEvent>,
     established: bool,
 }
@@ -55,9 +61,11 @@ impl Channels {
             entries: BTreeMap::new(),
             next_id: 0,
             streams: Streams::default(),
-            early: BTreeMap::new(),
+            early: EarlyMessages::default(),
+            leftover: 0,
             close_deadlines: BTreeSet::new(),
             incoming: incoming::Usage::new(now),
+            refused: incoming::Refused::default(),
             events: VecDeque::new(),
             established: false,
         }
@@ -143,8 +151,7 @@ impl Channels {
     /// See [`Association::poll_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         let close = self.close_deadlines.first().map(|(deadline, _)| *deadline);
-        let early = self.early.values().map(|early| early.deadline).min();
-        [self.association.poll_timeout(), close, early].into_iter().flatten().min()
+        [self.association.poll_timeout(), close, self.early.deadline()].into_iter().flatten().min()
     }
 
     /// What changed, in order.
@@ -160,6 +167,25 @@ impl Channels {
     /// The channels there are, closed ones too until they are forgotten.
     pub fn ids(&self) -> impl Iterator<Item = ChannelId> + '_ {
         self.entries.keys().copied()
+    }
+
+    /// Counters and gauges of all channels together; one channel's are in [`Channel::stats`].
+    pub fn stats(&self) -> ChannelsStats {
+        let (usage, refused) = (&self.incoming, &self.refused);
+        ChannelsStats {
+            streams_in_use: self.streams.len(),
+            incoming_channels: usage.channels,
+            incoming_name_bytes: usage.name_bytes,
+            early_bytes: self.early.charge(),
+            unread_bytes: self.leftover,
+            refused_channel_count: refused.channel_count,
+            refused_name_bytes: refused.name_bytes,
+            refused_open_rate: refused.open_rate,
+            refused_early_bytes: refused.early_bytes,
+            refused_without_open: refused.without_open,
+            violations: refused.violations,
+            messages_ignored: refused.messages_ignored,
+        }
     }
 
     /// Forgets a closed channel and what could still be read on it. Does nothing to one that is not closed.
@@ -232,9 +258,21 @@ impl Channels {
         self.entries.get(&id)
     }
 
-    /// The stream whose inbox is the channel's. None before it has one, and once the stream may be another's.
+    /// The stream that is the channel's. None before it has one, and once the stream may be another's.
     fn attached(&self, id: ChannelId) -> Option<StreamId> {
         let stream = self.entry(id)?.stream?;
         (self.streams.channel(stream) == Some(id)).then_some(stream)
+    }
+
+    /// The stream whose inbox is the channel's: none either once the peer has reset its direction, since what comes on it
+    /// then is for the next channel.
+    fn inbox(&self, id: ChannelId) -> Option<StreamId> {
+        let stream = self.attached(id)?;
+        self.streams.get(stream).is_some_and(|state| state.incoming == Direction::Open).then_some(stream)
+    }
+
+    /// What is held here takes from the receive window as if it were in the association's inboxes still.
+    fn note_held(&mut self) {
+        self.association.set_held(self.leftover.saturating_add(self.early.charge()));
     }
 }

@@ -59,8 +59,9 @@ impl Channels {
         if self.streams.get(stream).is_some() { Err(OpenError::IdInUse(id)) } else { Ok(stream) }
     }
 
-    fn free_stream(&self, role: Role) -> Option<StreamId> {
-        self.streams.lowest_free(role, self.stream_limit())
+    fn free_stream(&mut self, role: Role) -> Option<StreamId> {
+        let limit = self.stream_limit();
+        self.streams.lowest_free(role, limit)
     }
 
     /// Streams that work both ways; all there can be until that is negotiated.
@@ -123,7 +124,9 @@ impl Channels {
         let phase = if is_negotiated { Phase::Open } else { Phase::Opening };
         self.set_phase(id, phase);
         self.events.push_back(ChannelEvent::Open(id));
-        self.adopt_early(id, stream);
+        if self.adopt_early(id, stream) {
+            self.events.push_back(ChannelEvent::Readable(id));
+        }
         if self.association.is_readable(stream) {
             self.on_readable(now, stream);
         }

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     used: BTreeMap<StreamId, Stream>,
+    /// No id below is free, for even and odd ones.
+    first_free: [u16; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(super) struct Stream {
     pub(super) channel: Option<ChannelId>,
     pub(super) outgoing: Direction,
     pub(super) incoming: Direction,
+    /// The peer reset its direction again, behind messages of the next channel, while ours was still being reset.
+    pub(super) reset_again: bool,
 }
 
 /// One direction of a stream in use.
@@ -40,7 +44,8 @@ impl Streams {
     }
 
     pub(super) fn take(&mut self, id: StreamId, channel: Option<ChannelId>) {
-        self.used.insert(id, Stream { channel, outgoing: Direction::Open, incoming: Direction::Open });
+        let (outgoing, incoming) = (Direction::Open, Direction::Open);
+        self.used.insert(id, Stream { channel, outgoing, incoming, reset_again: false });
     }
 
     /// The channel is done with the stream; its resets may not be.
@@ -52,7 +57,10 @@ impl Streams {
 
     /// Frees a stream: both directions were reset, or nothing was ever sent.
     pub(super) fn release(&mut self, id: StreamId) {
-        self.used.remove(&id);
+        if self.used.remove(&id).is_some() {
+            let first = &mut self.first_free[parity(id)];
+            *first = id.0.min(*first);
+        }
     }
 
     pub(super) fn set_outgoing(&mut self, id: StreamId, direction: Direction) {
@@ -67,27 +75,42 @@ impl Streams {
         }
     }
 
+    pub(super) fn set_reset_again(&mut self, id: StreamId) {
+        if let Some(stream) = self.used.get_mut(&id) {
+            stream.reset_again = true;
+        }
+    }
+
+    /// How many are in use.
+    pub(super) fn len(&self) -> usize {
+        self.used.len()
+    }
+
     /// All in use.
     pub(super) fn ids(&self) -> Vec<StreamId> {
         self.used.keys().copied().collect()
     }
 
     /// The lowest free id of our parity below `limit`.
-    pub(super) fn lowest_free(&self, role: Role, limit: u16) -> Option<StreamId> {
-        let mut candidate = role.first_id();
-        // Used ids come in rising order: the first gap is the answer.
-        for id in self.used.keys().filter(|id| role.owns(**id)) {
-            if id.0 != candidate {
-                break;
-            }
+    pub(super) fn lowest_free(&mut self, role: Role, limit: u16) -> Option<StreamId> {
+        let first = &mut self.first_free[parity(StreamId(role.first_id()))];
+        let mut candidate = (*first).max(role.first_id());
+        while self.used.contains_key(&StreamId(candidate)) {
             candidate = candidate.checked_add(2)?;
         }
+        // The next search begins here: opening thousands of channels stays cheap.
+        *first = candidate;
         (candidate < limit).then_some(StreamId(candidate))
     }
 
     pub(super) fn clear(&mut self) {
-        self.used.clear();
+        *self = Self::default();
     }
+}
+
+/// The place of an id in `first_free`.
+fn parity(id: StreamId) -> usize {
+    usize::from(id.0 % 2)
 }
 
 impl Role {
@@ -121,6 +144,12 @@ mod tests {
         assert_eq!(streams.lowest_free(Role::Client, 65535), Some(StreamId(4)));
         assert_eq!(streams.lowest_free(Role::Server, 65535), Some(StreamId(3)));
         assert_eq!(streams.lowest_free(Role::Client, 4), None);
+        streams.release(StreamId(2));
+        assert_eq!(streams.lowest_free(Role::Client, 65535), Some(StreamId(2)));
+        streams.release(StreamId(1));
+        assert_eq!(streams.lowest_free(Role::Server, 65535), Some(StreamId(1)));
+        streams.take(StreamId(2), None);
+        assert_eq!(streams.lowest_free(Role::Client, 65535), Some(StreamId(4)));
     }
 
     #[test]

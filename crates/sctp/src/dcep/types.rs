@@ -78,6 +78,8 @@ pub enum ChannelCloseReason {
     LocalAbort,
     /// The peer reset its direction.
     RemoteClose,
+    /// The peer reset its direction before it had answered our OPEN: it does not want the channel (RFC 8832 §6).
+    OpenRefused,
     /// The peer broke a rule of this channel, for instance with an unknown payload protocol.
     RemoteViolation(&'static str),
     /// No stream id was left, or the id is beyond the negotiated streams.
@@ -182,6 +184,19 @@ pub struct ReceivedMessage {
     pub data: Bytes,
 }
 
+/// A piece of a message, in order (see [`Channel::recv_part`](crate::Channel::recv_part)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedPart {
+    /// Text or binary. A piece of text may end within a character.
+    pub kind: MessageKind,
+    /// The next bytes of the message.
+    pub data: Bytes,
+    /// Whether the message ends here.
+    pub last: bool,
+    /// The peer gave the rest of the message up (RFC 3758); then `last` is true and `data` empty.
+    pub abandoned: bool,
+}
+
 /// Counters of one channel; user messages and their payload only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -194,6 +209,39 @@ pub struct ChannelStats {
     pub messages_received: u64,
     /// Bytes given out by `recv`.
     pub bytes_received: u64,
+}
+
+/// Counters and gauges of all channels of an association; what the peer took of its bounds and what it was refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelsStats {
+    /// Streams that are not free: a channel has them, or not both of their directions were reset.
+    pub streams_in_use: usize,
+    /// Channels of the peer that are not forgotten, of [`Config::max_incoming_channels`](crate::Config::max_incoming_channels).
+    pub incoming_channels: usize,
+    /// Bytes of their labels and protocols, of
+    /// [`Config::max_channel_name_bytes`](crate::Config::max_channel_name_bytes).
+    pub incoming_name_bytes: usize,
+    /// Bytes kept of streams that have no channel yet, of
+    /// [`Config::max_early_bytes`](crate::Config::max_early_bytes).
+    pub early_bytes: usize,
+    /// Bytes that channels hold whose stream was given up, and that nobody has read. They take from the receive window.
+    pub unread_bytes: usize,
+    /// Channels refused because there were too many.
+    pub refused_channel_count: u64,
+    /// Channels refused because their labels and protocols were too much.
+    pub refused_name_bytes: u64,
+    /// Channels refused because they came too fast.
+    pub refused_open_rate: u64,
+    /// Streams closed because too much came before their OPEN.
+    pub refused_early_bytes: u64,
+    /// Streams closed because data came and no OPEN in time.
+    pub refused_without_open: u64,
+    /// Channels and streams closed because the peer broke a rule.
+    pub violations: u64,
+    /// Messages dropped for their payload protocol, where
+    /// [`Config::ignore_unknown_ppids`](crate::Config::ignore_unknown_ppids) allows it.
+    pub messages_ignored: u64,
 }
 
 /// RFC 8831 §6.4: 256 ("normal").

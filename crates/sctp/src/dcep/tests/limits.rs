@@ -38,18 +38,40 @@ fn data_without_open_is_bounded_in_time_and_size() {
     let mut pair = Pair::established();
     pair.send_raw(A, 4, 53, b"early");
     pair.run_for(Duration::from_secs(1));
-    assert_eq!(pair.ends[B].early.len(), 1);
+    assert_eq!(pair.ends[B].stats().early_bytes, 5 + 128);
+    assert_eq!(pair.ends[B].association.stats().local_rwnd, (4 << 20) - 5 - 128);
     pair.run_for(Duration::from_secs(2));
-    assert!(pair.ends[B].early.is_empty());
+    assert_eq!(pair.ends[B].stats().early_bytes, 0);
     // B has reset its direction, A knows of no channel there.
     assert_eq!(pair.ends[B].streams.get(StreamId(4)).map(|stream| stream.outgoing), Some(Direction::Reset));
     for _ in 0..3 {
         pair.send_raw(A, 6, 53, &[0; 30_000]);
     }
     pair.run_for(Duration::from_secs(1));
-    assert!(pair.ends[B].early.is_empty());
+    assert_eq!(pair.ends[B].stats().early_bytes, 0);
     assert!(pair.ends[B].streams.get(StreamId(6)).is_some());
     assert_eq!(pair.ends[B].association.stats().local_rwnd, 4 << 20);
+}
+
+/// What opens channels is not held up by what the user has queued: a channel would be half open.
+#[test]
+fn a_full_send_buffer_keeps_no_channel_from_opening() {
+    let mut pair = Pair::new(Config::default().send_buffer_limit(20_000), 1);
+    pair.connect();
+    let (a, _) = pair.open_one(ChannelInit::default());
+    pair.loss = 100;
+    let now = pair.now;
+    let data = Bytes::from(vec![0; 10_000]);
+    while pair.channel(A, a).send(now, MessageKind::Binary, data.clone()).is_ok() {}
+    let second = pair.ends[A].open(now, ChannelInit::default()).unwrap();
+    let third = pair.ends[B].open(now, ChannelInit::default()).unwrap();
+    pair.loss = 0;
+    pair.run_for(Duration::from_secs(5));
+    pair.send(A, second, "over");
+    pair.send(B, third, "and back");
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.received(B, ChannelId(2)), ["over"]);
+    assert_eq!(pair.received(A, ChannelId(2)), ["and back"]);
 }
 
 #[test]
@@ -68,29 +90,30 @@ fn a_message_over_the_limit_closes_its_channel_only() {
     assert_eq!(pair.channel(B, d).state(), ChannelState::Open);
 }
 
-/// An application that does not read keeps the peer's close waiting once a window of bytes is held for it.
+/// What nobody reads takes from the receive window, also when its channel is closed: the peer cannot pile it up.
 #[test]
 fn unread_data_of_closed_channels_is_bounded_and_not_lost() {
     let mut pair = Pair::new(Config::default().receive_window(100_000), 1);
     pair.connect();
-    let mut ids = Vec::new();
-    for _ in 0..4 {
-        let (a, b) = pair.open_one(ChannelInit::default());
-        pair.send(A, a, &"x".repeat(60_000));
+    let ids: Vec<_> = (0..4).map(|_| pair.open_one(ChannelInit::default())).collect();
+    for (a, _) in &ids {
+        pair.send(A, *a, &"x".repeat(60_000));
         let now = pair.now;
         pair.run_for(Duration::from_secs(1));
-        pair.channel(A, a).close(now);
+        pair.channel(A, *a).close(now);
         pair.run_for(Duration::from_secs(1));
-        pair.take_events(A);
-        pair.take_events(B);
-        ids.push((a, b));
     }
     let states: Vec<_> = ids.iter().map(|(a, _)| pair.channel(A, *a).state()).collect();
     let (closing, closed) = (ChannelState::Closing, ChannelState::Closed);
-    assert_eq!(states, [closed, closed, closing, closing]);
+    // The second does not fit the window until the first is read.
+    assert_eq!(states, [closed, closing, closing, closing]);
+    assert_eq!(pair.ends[B].stats().unread_bytes, 60_000 + 128);
+    assert!(pair.ends[B].association.stats().local_rwnd < 1191);
     for (_, b) in &ids {
         assert_eq!(pair.received(B, *b), ["x".repeat(60_000)]);
         pair.run_for(Duration::from_secs(20));
     }
+    assert_eq!(pair.ends[B].stats().unread_bytes, 0);
+    assert_eq!(pair.ends[B].association.stats().local_rwnd, 100_000);
     assert!(ids.iter().all(|(a, _)| pair.ends[A].entries[a].is_closed()));
 }

@@ -188,6 +188,24 @@ fn names_have_sixteen_bit_lengths() {
     assert_eq!(pair.channel(B, b).init(), &init);
 }
 
+/// 1000 ids in use, one of them given back: opening stays cheap, and the lowest free one is next.
+#[test]
+fn the_lowest_free_id_is_taken() {
+    let mut pair = Pair::established();
+    let ids: Vec<_> =
+        (0..1000).map(|_| pair.ends[A].open(pair.now, ChannelInit::default()).unwrap()).collect();
+    pair.run_for(Duration::from_secs(2));
+    let now = pair.now;
+    for n in [700, 30] {
+        pair.channel(A, ids[n]).close(now);
+    }
+    pair.run_for(Duration::from_secs(2));
+    for stream in [60, 1400, 2000] {
+        let id = pair.ends[A].open(pair.now, ChannelInit::default()).unwrap();
+        assert_eq!(pair.channel(A, id).stream_id(), Some(stream));
+    }
+}
+
 /// RFC 8832 §6: user data is ordered until an answer has come, then as the channel has it.
 #[test]
 fn an_unordered_channel_is_ordered_until_it_is_answered() {

@@ -1,0 +1,91 @@
+//! What was received on a channel and not read: where it waits when its stream is given up.
+
+use super::held::Held;
+use super::streams::Direction;
+use super::{ChannelId, Channels};
+use crate::{Message, Part, Ppid, StreamId};
+use std::time::Instant;
+
+impl Channels {
+    /// Moves what the application can still read from the stream's inbox to the channel.
+    pub(super) fn take_unread(&mut self, now: Instant, id: ChannelId, stream: StreamId) {
+        while self.skip_control(now, id, stream) {
+            if !self.take_one(now, id, stream) {
+                return;
+            }
+        }
+    }
+
+    /// The same when the peer started anew: what stands behind its first OPEN came after that.
+    pub(super) fn take_unread_of_before(&mut self, now: Instant, id: ChannelId, stream: StreamId) {
+        let is_old = |ppid: Ppid| ppid != Ppid::DCEP;
+        while self.association.next_ppid(stream).is_some_and(is_old) && self.take_one(now, id, stream) {}
+    }
+
+    fn take_one(&mut self, now: Instant, id: ChannelId, stream: StreamId) -> bool {
+        // The rest of a message that was read in part comes as a part.
+        let part = match self.association.recv(now, stream) {
+            Some(Message { ppid, data }) => Part { ppid, data, last: true, abandoned: false },
+            None => match self.association.recv_part(now, stream) {
+                Some(part) => part,
+                None => return false,
+            },
+        };
+        self.change_leftover(id, |leftover| leftover.push(part));
+        true
+    }
+
+    /// What came before the channel was there is its first.
+    pub(super) fn adopt_early(&mut self, id: ChannelId, stream: StreamId) -> bool {
+        let Some(early) = self.early.take(stream) else { return false };
+        self.change_leftover(id, |leftover| *leftover = early);
+        true
+    }
+
+    /// What has been held longest.
+    pub(super) fn pop_leftover(&mut self, id: ChannelId) -> Option<Part> {
+        let mut part = None;
+        if self.entry(id).is_some_and(|entry| !entry.leftover.is_empty()) {
+            self.change_leftover(id, |leftover| part = leftover.pop());
+        }
+        part
+    }
+
+    fn change_leftover(&mut self, id: ChannelId, change: impl FnOnce(&mut Held)) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            let before = entry.leftover.charge();
+            change(&mut entry.leftover);
+            let after = entry.leftover.charge();
+            self.leftover = self.leftover.saturating_sub(before).saturating_add(after);
+        }
+        self.note_held();
+    }
+
+    /// Drops what could still be read.
+    pub(super) fn discard_unread(&mut self, id: ChannelId) {
+        self.change_leftover(id, |leftover| *leftover = Held::default());
+        if let Some(stream) = self.inbox(id) {
+            self.association.discard_unread(stream);
+        }
+    }
+
+    /// No channel of before exists any more: what is left in the inboxes of their streams is not theirs. Answers the
+    /// streams on which something of now may wait.
+    pub(super) fn clear_streams(&mut self) -> Vec<StreamId> {
+        let mut used = self.streams.ids();
+        used.retain(|id| {
+            let is_next_channels =
+                self.streams.get(*id).is_some_and(|stream| stream.incoming == Direction::Reset);
+            if is_next_channels {
+                self.association.discard_unread(*id);
+            }
+            !is_next_channels
+        });
+        self.streams.clear();
+        let waiting = self.entries.iter().filter(|(_, entry)| entry.is_connecting());
+        for (id, stream) in waiting.filter_map(|(id, entry)| Some((*id, entry.stream?))) {
+            self.streams.take(stream, Some(id));
+        }
+        used
+    }
+}
