@@ -3,6 +3,8 @@
 
 #[path = "../support/raw_extensions.rs"]
 mod raw_extensions;
+#[path = "../support/raw_channels.rs"]
+mod raw_channels;
 #[path = "../support/raw_sctp.rs"]
 mod raw_sctp;
 #[path = "../support/sctp_pair.rs"]
@@ -38,6 +40,7 @@ mod q_reconfig;
 mod q_reconfig_received;
 mod r_zero_checksum;
 mod s_carriage;
+mod t2_closing;
 mod t_channels;
 mod table;
 mod u_discipline;
