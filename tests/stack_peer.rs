@@ -62,6 +62,51 @@ fn the_answerer_is_the_dtls_client_and_has_even_ids() {
     assert_eq!(net.a.texts(), ["right behind the OPEN"]);
 }
 
+/// RFC 8841 §9.3, §10.5: a new SCTP port in an offer, from either side, ends the association and begins another on the same
+/// DTLS; the answerer does so first, while its answer is on its way.
+#[test]
+fn a_new_sctp_port_renews_the_association() {
+    for (offerer_is_a, answer_takes) in [(true, 0), (true, 3), (false, 0), (false, 3)] {
+        let (mut net, ours, theirs) = connected(seed());
+        let now = net.now();
+        {
+            let (offerer, answerer) =
+                if offerer_is_a { (&mut net.a, &mut net.b) } else { (&mut net.b, &mut net.a) };
+            offerer.peer.renew_association(now);
+            offerer.pump(now);
+            assert_eq!(offerer.events.last(), Some(&Event::NegotiationNeeded));
+            offerer.peer.set_local_description(now, &implied(SdpType::Offer)).unwrap();
+            let offer = offerer.peer.description(DescriptionKind::PendingLocal).unwrap();
+            answerer.peer.set_remote_description(now, &offer).unwrap();
+            answerer.peer.set_local_description(now, &implied(SdpType::Answer)).unwrap();
+            assert!(offer.sdp.contains("a=sctp-port:5001\r\n"), "{}", offer.sdp);
+        }
+        net.run_for(answer_takes * SECOND);
+        let now = net.now();
+        let (offerer, answerer) =
+            if offerer_is_a { (&mut net.a, &mut net.b) } else { (&mut net.b, &mut net.a) };
+        let answer = answerer.peer.description(DescriptionKind::CurrentLocal).unwrap();
+        assert!(answer.sdp.contains("a=sctp-port:5001\r\n"), "{}", answer.sdp);
+        offerer.peer.set_remote_description(now, &answer).unwrap();
+        net.run_for(3 * SECOND);
+        for (stack, id) in [(&mut net.a, ours), (&mut net.b, theirs)] {
+            assert_eq!(stack.peer.channel(id).unwrap().state(), ChannelState::Closed);
+            assert_eq!(stack.states(), [PeerState::Connecting, PeerState::Connected]);
+            let up = Event::Channel(ChannelEvent::Established);
+            assert_eq!(stack.events.iter().filter(|event| **event == up).count(), 2);
+        }
+        let now = net.now();
+        let again = net.a.peer.open_channel(now, labelled("again")).unwrap();
+        net.a.send(now, again, "over the new one");
+        net.run_for(SECOND);
+        assert_eq!(net.b.texts(), ["over the new one"]);
+        // Another exchange changes nothing.
+        negotiate(&mut net);
+        net.run_for(SECOND);
+        assert_eq!(net.a.peer.channel(again).unwrap().state(), ChannelState::Open);
+    }
+}
+
 /// Replaces the fingerprint of a description by that of a certificate nobody holds.
 fn with_wrong_fingerprint(mut description: SessionDescription) -> SessionDescription {
     let start = description.sdp.find("a=fingerprint:sha-256 ").unwrap() + "a=fingerprint:sha-256 ".len();

@@ -2,7 +2,7 @@
 
 use crate::raw_channels::*;
 use crate::raw_sctp::*;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use straits_sctp::{
     ChannelCloseReason, ChannelEvent, ChannelId, ChannelInit, ChannelSendError, ChannelState, CloseReason,
     Config, MessageKind, OpenError, Role,
@@ -396,6 +396,59 @@ fn item_338_the_end_of_the_association_ends_every_channel_once() {
     assert_eq!(raw.events(), []);
     assert_eq!(raw.user_reads(open), [text("unread")]);
     assert_eq!(raw.peer.engine.poll_timeout(), None);
+}
+
+/// All that the engine has to send, whatever its ports.
+fn leaving(raw: &mut RawChannels) -> Vec<Packet> {
+    let mut packets = Vec::new();
+    let mut buffer = BytesMut::new();
+    while raw.peer.engine.poll_transmit(raw.peer.now, &mut buffer) {
+        packets.push(Packet::parse(&buffer.split()));
+    }
+    packets
+}
+
+/// RFC 8841 §9.3: "The existing SCTP association is closed, and the new SCTP association is established, if one or both
+/// endpoints signal a new SCTP port."
+#[test]
+fn item_339_a_new_port_makes_a_new_association() {
+    let mut raw = RawChannels::client();
+    let (open, _) = raw.user_opens_answered(ChannelInit::default());
+    raw.say(0, STRING, b"unread");
+    raw.peer.engine.set_max_send_message_size(Some(5));
+    let (now, old_tag) = (raw.peer.now, raw.peer.engine_tag);
+    raw.peer.engine.set_ports(now, PORT, PORT);
+    assert_eq!((raw.events(), leaving(&mut raw)), (vec![ChannelEvent::Readable(open)], vec![]));
+    raw.peer.engine.set_ports(now, 5001, 6001);
+    let waiting = raw.peer.engine.open(now, ChannelInit::default()).unwrap();
+    let gone = closed(open, ChannelCloseReason::AssociationRestarted);
+    assert_eq!(raw.events(), [ChannelEvent::Restarted, gone]);
+    assert_eq!(raw.user_reads(open), [text("unread")]);
+
+    let packets = leaving(&mut raw);
+    assert_eq!(kinds(&packets), [[ABORT], [INIT]]);
+    assert_eq!((packets[0].source, packets[0].destination, packets[0].tag), (PORT, PORT, raw.peer.tag));
+    assert_eq!((packets[1].source, packets[1].destination, packets[1].tag), (5001, 6001, 0));
+    let init = Init::parse(&packets[1].chunks[0]);
+    assert_ne!(init.tag, old_tag);
+    // What the old association's peer still sends is none of the new one's.
+    let late = raw.message(0, STRING, b"late");
+    for chunk in [late, Chunk::new(ABORT, 0, &[]), bare(SHUTDOWN_COMPLETE)] {
+        raw.peer.send_bytes(&packet(PORT, PORT, old_tag, &[chunk]));
+    }
+    assert!(leaving(&mut raw).iter().all(|packet| packet.destination == PORT));
+    assert_eq!((raw.events(), raw.state(waiting)), (vec![], ChannelState::Connecting));
+
+    raw.peer.ports = (6001, 5001);
+    raw.meets(&init);
+    assert_eq!(raw.peer.answer_init(&[(SUPPORTED_EXTENSIONS, &[RE_CONFIG])]).kinds(), [COOKIE_ECHO]);
+    raw.deliver(&[bare(COOKIE_ACK)]);
+    assert_eq!(raw.events(), [ChannelEvent::Established, ChannelEvent::Open(waiting)]);
+    assert_eq!(raw.heard.pop(), Some(heard(0, DCEP, true, &plain_open())));
+    let refused = raw.channel(waiting).send(now, MessageKind::Text, Bytes::from_static(b"longer"));
+    assert_eq!(refused, Err(ChannelSendError::TooLarge { len: 6, max: 5 }));
+    raw.user_sends(waiting, MessageKind::Text, b"short");
+    assert_eq!(raw.heard, [heard(0, STRING, true, b"short")]);
 }
 
 /// RFC 8831 §6.4: "a priority, which is a 2-byte unsigned integer"; what is not one of the four values is taken all the

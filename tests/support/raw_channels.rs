@@ -144,13 +144,20 @@ impl RawChannels {
         let mut init = self.peer.init().with(SUPPORTED_EXTENSIONS, &[RE_CONFIG]);
         (init.outgoing, init.incoming, init.window) = (streams, streams, 16 << 20);
         let ack = self.peer.send_init(&init);
-        (self.peer.engine_tag, self.peer.engine_tsn) = (ack.tag, ack.tsn);
-        (self.expected, self.request) = (ack.tsn, self.peer.tsn);
-        self.their_request = ack.tsn.wrapping_sub(1);
+        self.meets(&ack);
         let replies = self.peer.exchange(&[Chunk::new(COOKIE_ECHO, 0, &ack.cookie())]);
         assert_eq!(replies[0].kinds()[0], COOKIE_ACK);
         self.listen(replies);
         self.hear();
+    }
+
+    /// What the engine's INIT or INIT ACK says begins.
+    pub fn meets(&mut self, init: &Init) {
+        (self.peer.engine_tag, self.peer.engine_tsn) = (init.tag, init.tsn);
+        (self.expected, self.request) = (init.tsn, self.peer.tsn);
+        self.their_request = init.tsn.wrapping_sub(1);
+        self.ssns.clear();
+        self.incoming.clear();
     }
 
     /// An association that is up, of an engine with this DTLS role.

@@ -275,9 +275,9 @@ fn detail_of(reason: &CloseReason) -> Option<ErrorDetail> {
 fn channel_detail(reason: &ChannelCloseReason) -> Option<ErrorDetail> {
     match reason {
         ChannelCloseReason::AssociationClosed(reason) => detail_of(&CloseReason::Sctp(reason.clone())),
-        ChannelCloseReason::RemoteViolation(_) | ChannelCloseReason::NoStream => {
-            Some(ErrorDetail::DataChannelFailure)
-        }
+        ChannelCloseReason::RemoteViolation(_)
+        | ChannelCloseReason::NoStream
+        | ChannelCloseReason::OpenRefused => Some(ErrorDetail::DataChannelFailure),
         ChannelCloseReason::AssociationRestarted => Some(ErrorDetail::SctpFailure { cause_code: None }),
         _ => None,
     }
@@ -288,6 +288,7 @@ fn write_channel_reason(f: &mut fmt::Formatter<'_>, reason: &ChannelCloseReason)
         ChannelCloseReason::LocalClose => f.write_str("the channel was closed here"),
         ChannelCloseReason::LocalAbort => f.write_str("the channel was aborted here"),
         ChannelCloseReason::RemoteClose => f.write_str("the peer closed the channel"),
+        ChannelCloseReason::OpenRefused => f.write_str("the peer refused the channel"),
         ChannelCloseReason::RemoteViolation(what) => write!(f, "the peer broke the channel: {what}"),
         ChannelCloseReason::NoStream => f.write_str("no stream is left for the channel"),
         ChannelCloseReason::AssociationRestarted => f.write_str("the peer restarted the SCTP association"),

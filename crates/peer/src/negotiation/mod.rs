@@ -226,6 +226,11 @@ impl Negotiation {
         self.state.remote().and_then(Remote::transport).or(current)
     }
 
+    /// `a=sctp-port` of the local description in force: of the pending one, else of the current one.
+    pub fn local_sctp_port(&self) -> Option<u16> {
+        self.local_description()?.data().map(|(_, data)| data.sctp_port)
+    }
+
     /// `sdpMid` and `sdpMLineIndex` for our candidates, of the local description in force.
     pub fn data_section(&self) -> Option<(Option<&str>, u16)> {
         let (index, data) = self.local_description()?.data()?;

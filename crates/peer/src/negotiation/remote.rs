@@ -37,7 +37,6 @@ pub(super) struct InUse {
     pub(super) transport: RemoteTransport,
     fingerprint_line: usize,
     setup_line: usize,
-    sctp_port_line: usize,
 }
 
 /// A media section of a remote description.
@@ -162,9 +161,6 @@ impl InUse {
     ) -> Result<bool, DescriptionError> {
         let refuse = |line, problem| Err(DescriptionError::Unacceptable { line, problem });
         let now = &self.transport;
-        if now.sctp_port != before.sctp_port {
-            return refuse(self.sctp_port_line, "the SCTP port of a running association cannot change");
-        }
         let same_identity = self.same_identity(before);
         if same_identity && same_roles {
             return Ok(false);
@@ -259,7 +255,7 @@ impl<'s, 'a> Reader<'s, 'a> {
         let credentials = self.credentials()?;
         let (fingerprints, fingerprint_line) = self.fingerprints()?;
         let (setup, setup_line) = self.setup(kind)?;
-        let (sctp_port, sctp_port_line) = self.sctp_port()?;
+        let sctp_port = self.sctp_port()?;
         let lite = all(&self.session.attributes, "ice-lite").next().is_some();
         let options = self.levels().flat_map(|attributes| all(attributes, "ice-options"));
         let mut options = options.flat_map(|attribute| attribute.value.split([' ', ',']));
@@ -277,7 +273,7 @@ impl<'s, 'a> Reader<'s, 'a> {
             mline_index: u16::try_from(index).unwrap_or(u16::MAX),
             credentials,
         };
-        Ok(InUse { transport, fingerprint_line, setup_line, sctp_port_line })
+        Ok(InUse { transport, fingerprint_line, setup_line })
     }
 
     fn missing(&self, problem: &'static str) -> DescriptionError {
@@ -351,17 +347,17 @@ impl<'s, 'a> Reader<'s, 'a> {
     }
 
     /// RFC 8841 §5, or the format of the `m=` line in the drafts before it.
-    fn sctp_port(&self) -> Result<(u16, usize), DescriptionError> {
+    fn sctp_port(&self) -> Result<u16, DescriptionError> {
         let (value, line) = match single(&self.section.attributes, "sctp-port")? {
             _ if self.section.proto == "DTLS/SCTP" => (self.section.formats, self.section.line),
             Some(attribute) => (attribute.value, attribute.line),
-            None => return Ok((DEFAULT_SCTP_PORT, self.section.line)),
+            None => return Ok(DEFAULT_SCTP_PORT),
         };
         match value.parse() {
             Ok(0) => {
                 Err(DescriptionError::Unacceptable { line, problem: "SCTP port 0 closes the association" })
             }
-            Ok(port) => Ok((port, line)),
+            Ok(port) => Ok(port),
             Err(_) => Err(DescriptionError::Syntax { line, problem: "bad SCTP port" }),
         }
     }

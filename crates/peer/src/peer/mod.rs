@@ -36,6 +36,8 @@ pub struct Stats {
     pub dtls: dtls::Stats,
     /// The SCTP association's.
     pub sctp: sctp::Stats,
+    /// The channels'.
+    pub channels: sctp::ChannelsStats,
 }
 
 /// One WebRTC peer without I/O: signalling, ICE, DTLS, SCTP and channels under one roof.
@@ -63,6 +65,8 @@ pub struct Peer {
     /// Channels were asked for: descriptions have a data section.
     wants_data: bool,
     negotiation_needed: bool,
+    /// A new SCTP association is to be offered.
+    renews: bool,
     state: PeerState,
     close_reason: Option<CloseReason>,
     /// The layers are down; nothing but the farewell leaves any more.
@@ -144,6 +148,7 @@ impl Peer {
             channels: sctp::Channels::new(sctp, sctp_seed, now),
             wants_data: false,
             negotiation_needed: false,
+            renews: false,
             state: PeerState::New,
             close_reason: None,
             ended: false,
@@ -320,6 +325,7 @@ impl Peer {
             ice: self.ice.stats(),
             dtls: self.gate.session().map_or(self.dtls_stats, dtls::Session::stats),
             sctp: self.channels.association().stats(),
+            channels: self.channels.stats(),
         }
     }
 
@@ -340,12 +346,23 @@ impl Peer {
             }
             Gate::Open(session) => {
                 session.handle_datagram(now, datagram);
-                while let Some(packet) = session.poll_data() {
-                    self.channels.handle_packet(now, packet);
-                    self.ice.record_traffic(now);
-                }
+                self.handle_packets(now);
             }
             Gate::Closed => self.drop_datagram("the session has ended"),
+        }
+    }
+
+    /// SCTP packets that came out of DTLS.
+    fn handle_packets(&mut self, now: Instant) {
+        let awaits_other = self.awaits_new_association();
+        let our_port = self.channels.ports().0.to_be_bytes();
+        let Gate::Open(session) = &mut self.gate else { return };
+        while let Some(packet) = session.poll_data() {
+            // RFC 9260 §3: the destination port. What is for the next association must not be refused by this one.
+            if !awaits_other || packet.get(2..4).is_none_or(|port| port == our_port) {
+                self.channels.handle_packet(now, packet);
+            }
+            self.ice.record_traffic(now);
         }
     }
 

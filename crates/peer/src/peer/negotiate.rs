@@ -136,6 +136,14 @@ impl Peer {
         self.settle(now);
     }
 
+    /// Asks for a new SCTP association in place of the one there is, on the same DTLS association: the next offer has a new
+    /// `a=sctp-port` (RFC 8841 §10.5). When it is answered, all channels that had a stream are closed as if the peer had
+    /// restarted, and new ones may be opened. Without effect before there is an association.
+    pub fn renew_association(&mut self, now: Instant) {
+        self.renews = self.dtls_role.is_some() && !self.ended;
+        self.settle(now);
+    }
+
     /// Whether the peer's description offers trickle ICE; `None` before there is one.
     pub fn can_trickle(&self) -> Option<bool> {
         self.negotiation.can_trickle()
@@ -156,12 +164,30 @@ impl Peer {
             credentials: self.ice.local_credentials().clone(),
             mode: self.ice.mode(),
             fingerprints: vec![self.identity.fingerprint(HashFunction::Sha256)],
-            sctp_port: SCTP_PORT,
+            sctp_port: self.sctp_port(),
             max_message_size: self.config.max_message_size,
             wants_data: self.wants_data,
             candidates: self.ice.local_candidates().to_vec(),
             end_of_candidates: self.gathering == GatheringState::Complete,
         }
+    }
+
+    /// Our SCTP port in a description made now.
+    fn sctp_port(&self) -> u16 {
+        let (ours, theirs) = self.channels.ports();
+        // RFC 8841 §10.3: "If the offer contained a new (different than the one currently used) SCTP port value, the
+        // answerer MUST also associate a new SCTP port value."
+        let is_asked = self.dtls_role.is_some()
+            && self.negotiation.implied_kind() == SdpType::Answer
+            && self.negotiation.remote().is_some_and(|remote| remote.sctp_port != theirs);
+        if self.renews || is_asked { ours.checked_add(1).unwrap_or(SCTP_PORT) } else { ours }
+    }
+
+    /// Our offer of a new association is out: the peer may have begun it, and ended the one there is.
+    pub(super) fn awaits_new_association(&self) -> bool {
+        self.dtls_role.is_some()
+            && self.negotiation.implied_kind() == SdpType::Offer
+            && self.negotiation.local_sctp_port().is_some_and(|port| port != self.channels.ports().0)
     }
 
     fn apply(&mut self, now: Instant, change: Change) {
@@ -200,7 +226,10 @@ impl Peer {
         if remote.end_of_candidates {
             self.ice.set_remote_gathering_complete(now);
         }
-        self.channels.set_remote_port(remote.sctp_port);
+        let (ours, _) = self.channels.ports();
+        let local_port = self.negotiation.local_sctp_port().unwrap_or(ours);
+        self.renews &= local_port == ours;
+        self.channels.set_ports(now, local_port, remote.sctp_port);
         self.channels.set_max_send_message_size(remote.max_message_size);
     }
 

@@ -1,7 +1,7 @@
 //! The only glue between the layers: bottom to top, once after each input.
 
 use super::{CloseReason, Event, Gate, GatheringState, Peer, PeerState};
-use crate::IceCandidate;
+use crate::{IceCandidate, SignalingState};
 use bytes::BytesMut;
 use std::time::Instant;
 use straits_dtls as dtls;
@@ -120,6 +120,8 @@ impl Peer {
                 let reason = reason.clone();
                 self.events.push_back(Event::Channel(event));
                 match reason {
+                    // RFC 8841 §10.3: the answerer closes it "Once the answerer has sent the answer", which is on its way.
+                    sctp::CloseReason::RemoteAbort { .. } if self.awaits_new_association() => {}
                     sctp::CloseReason::LocalShutdown if self.drain_deadline.is_some() => {
                         self.end(now, CloseReason::Local { undelivered: 0 });
                     }
@@ -132,7 +134,8 @@ impl Peer {
     }
 
     fn settle_negotiation(&mut self) {
-        let needed = !self.ended && self.negotiation.negotiation_needed(self.wants_data);
+        let renewal = self.renews && self.negotiation.signaling_state() == SignalingState::Stable;
+        let needed = !self.ended && (renewal || self.negotiation.negotiation_needed(self.wants_data));
         if needed && !self.negotiation_needed {
             self.events.push_back(Event::NegotiationNeeded);
         }

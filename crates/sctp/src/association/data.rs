@@ -116,6 +116,10 @@ impl Association {
         self.sender.set_max_message_size(max);
     }
 
+    pub(crate) fn max_send_message_size(&self) -> Option<usize> {
+        self.sender.max_message_size()
+    }
+
     /// Drops what is queued on a stream and has not begun to be sent, but for what opens its channel.
     pub(crate) fn drop_queued(&mut self, now: Instant, stream: StreamId) {
         self.sender.drop_queued(now, stream);

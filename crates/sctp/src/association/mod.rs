@@ -156,6 +156,20 @@ impl Association {
         }
     }
 
+    /// Our port and the peer's.
+    pub(crate) fn ports(&self) -> (u16, u16) {
+        (self.config.local_port, self.config.remote_port)
+    }
+
+    /// Our port and the peer's, as long as it was not started.
+    pub(crate) fn set_ports(&mut self, local: u16, remote: u16) -> bool {
+        let is_idle = matches!(self.phase, Phase::Idle);
+        if is_idle {
+            self.config = self.config.clone().local_port(local).remote_port(remote);
+        }
+        is_idle
+    }
+
     /// The transport below is gone: it ends without a packet.
     pub fn transport_closed(&mut self, now: Instant) {
         self.end(now, CloseReason::TransportClosed);

@@ -253,9 +253,18 @@ impl Channels {
 
     /// The peer lost its state: no channel of before exists for it.
     pub(super) fn on_restarted(&mut self, now: Instant) {
+        self.close_begun(now);
+        for stream in self.clear_streams() {
+            if self.association.is_readable(stream) {
+                self.on_readable(now, stream);
+            }
+        }
+    }
+
+    /// Closes all channels that the peer can know of.
+    pub(super) fn close_begun(&mut self, now: Instant) {
         self.events.push_back(ChannelEvent::Restarted);
         self.early.clear();
-        // It never knew of those that wait for a stream.
         let begun = self.entries.iter().filter(|(_, entry)| !entry.is_connecting());
         for id in begun.map(|(id, _)| *id).collect::<Vec<_>>() {
             if let Some(stream) = self.inbox(id) {
@@ -264,11 +273,6 @@ impl Channels {
             self.finish(id, ChannelCloseReason::AssociationRestarted);
         }
         self.note_held();
-        for stream in self.clear_streams() {
-            if self.association.is_readable(stream) {
-                self.on_readable(now, stream);
-            }
-        }
     }
 
     pub(super) fn on_too_large(&mut self, now: Instant, stream: StreamId) {

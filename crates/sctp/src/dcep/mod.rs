@@ -8,6 +8,7 @@ mod held;
 mod incoming;
 pub(crate) mod message;
 mod opening;
+mod replace;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::{Association, Config, Event, StreamId};
 use bytes::BytesMut;
 use early::EarlyMessages;
 use entry::Entry;
+use rand_chacha::ChaCha12Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 use streams::{Direction, Streams};
@@ -36,6 +38,10 @@ use streams::{Direction, Streams};
 #[derive(Debug)]
 pub struct Channels {
     association: Association,
+    /// The one before, as long as its last packet has not left.
+    replaced: Option<Association>,
+    /// Makes the seeds of associations to come.
+    seeds: ChaCha12Rng,
     role: Option<Role>,
     entries: BTreeMap<ChannelId, Entry>,
     next_id: u64,
@@ -57,6 +63,8 @@ impl Channels {
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
         Self {
             association: Association::new(config, seed, now),
+            replaced: None,
+            seeds: replace::seeds(seed),
             role: None,
             entries: BTreeMap::new(),
             next_id: 0,
@@ -71,7 +79,7 @@ impl Channels {
         }
     }
 
-    /// The association, to look at.
+    /// The association of now, to look at.
     pub fn association(&self) -> &Association {
         &self.association
     }
@@ -113,9 +121,9 @@ impl Channels {
         self.association.set_max_send_message_size(max);
     }
 
-    /// See [`Association::set_remote_port`].
-    pub fn set_remote_port(&mut self, port: u16) {
-        self.association.set_remote_port(port);
+    /// The SCTP ports, ours and the peer's.
+    pub fn ports(&self) -> (u16, u16) {
+        self.association.ports()
     }
 
     /// User payload accepted and not acknowledged, all channels; what opens channels does not count. Keeps its last value
@@ -142,7 +150,7 @@ impl Channels {
 
     /// See [`Association::poll_transmit`].
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
-        let sent = self.association.poll_transmit(now, buffer);
+        let sent = self.poll_last_words(now, buffer) || self.association.poll_transmit(now, buffer);
         // What left may have made a channel writable.
         self.settle(now);
         sent

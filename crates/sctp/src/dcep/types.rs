@@ -84,7 +84,7 @@ pub enum ChannelCloseReason {
     RemoteViolation(&'static str),
     /// No stream id was left, or the id is beyond the negotiated streams.
     NoStream,
-    /// The peer lost its state and started anew.
+    /// The peer lost its state and started anew, or another association took the place of this one.
     AssociationRestarted,
     /// The association ended below the channel.
     AssociationClosed(CloseReason),
@@ -153,11 +153,12 @@ pub enum ChannelSendError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChannelEvent {
-    /// The association is up. Once, before any channel's `Open`.
+    /// The association is up. Once for each association, before any channel's `Open`.
     Established,
-    /// The peer started anew; `Closed` of every channel follows.
+    /// The peer started anew, or [another association](crate::Channels::set_ports) takes the place of this one; `Closed` of
+    /// every channel follows that had a stream.
     Restarted,
-    /// The association ended. Once; `Closed` of every channel that was not closed follows.
+    /// The association ended. Once for each; `Closed` of every channel that was not closed follows.
     AssociationClosed(CloseReason),
     /// The peer opened a channel; `Open` follows. Once per such channel.
     Incoming(ChannelId),

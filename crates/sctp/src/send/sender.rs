@@ -152,6 +152,11 @@ impl Sender {
     }
 
     /// `a=max-message-size` of the peer; `None` is no limit.
+    pub(crate) fn max_message_size(&self) -> Option<usize> {
+        self.max_message
+    }
+
+    /// Sets it.
     pub(crate) fn set_max_message_size(&mut self, max: Option<usize>) {
         self.max_message = max;
     }

@@ -130,10 +130,6 @@ fn changes_in_a_running_session() {
             offer.replace("a=setup:actpass", "a=setup:passive"),
             (13, "a new DTLS association needs an ICE restart"),
         ),
-        (
-            offer.replace("sctp-port:5000", "sctp-port:5001"),
-            (15, "the SCTP port of a running association cannot change"),
-        ),
         (offer.replace("a=mid:0", "a=mid:1"), (8, "the mid of the data section cannot change")),
         (offer.replace("m=application", "m=audio"), (8, "this must be the data section")),
         (
@@ -146,6 +142,10 @@ fn changes_in_a_running_session() {
     }
     // The role it has is fine, and so is a tls-id where there was none.
     a.set_remote(SdpType::Offer, &offer.replace("a=setup:actpass", "a=setup:active")).unwrap();
+    a.set_remote(SdpType::Offer, &tls_id).unwrap();
+    // Another SCTP port is another association, on the same DTLS.
+    let change = a.set_remote(SdpType::Offer, &offer.replace("sctp-port:5000", "sctp-port:5001")).unwrap();
+    assert_eq!(change.remote.unwrap().sctp_port, 5001);
     a.set_remote(SdpType::Offer, &tls_id).unwrap();
     a.set_local(SdpType::Answer, "").unwrap();
     let other = tls_id.replace("aaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbb");
