@@ -1,10 +1,10 @@
 //! SCTP conformance, one test per item of `items.txt`, against a raw peer with a codec of its own, or
 //! between two engines whose packets that codec reads.
 
-#[path = "../support/raw_extensions.rs"]
-mod raw_extensions;
 #[path = "../support/raw_channels.rs"]
 mod raw_channels;
+#[path = "../support/raw_extensions.rs"]
+mod raw_extensions;
 #[path = "../support/raw_sctp.rs"]
 mod raw_sctp;
 #[path = "../support/sctp_pair.rs"]

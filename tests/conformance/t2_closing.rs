@@ -398,6 +398,39 @@ fn item_338_the_end_of_the_association_ends_every_channel_once() {
     assert_eq!(raw.peer.engine.poll_timeout(), None);
 }
 
+/// RFC 9260 §5.2.4 A: a peer that lost its state knows none of the channels, and opens new ones on their streams.
+#[test]
+fn item_338_a_restart_ends_every_channel_once() {
+    let mut raw = RawChannels::client();
+    let old = raw.opens(1);
+    raw.say(1, STRING, b"unread");
+    raw.say(3, STRING, b"early");
+    raw.events();
+    (raw.peer.tag, raw.peer.tsn) = (0x8765_4321, 5000);
+    let ack = raw.peer.send_init(&raw.peer.init().with(SUPPORTED_EXTENSIONS, &[RE_CONFIG]));
+    raw.meets(&ack);
+    let open = raw.message(1, DCEP, &plain_open());
+    let first = raw.message(1, STRING, b"of the next");
+    raw.deliver(&[Chunk::new(COOKIE_ECHO, 0, &ack.cookie()), open.clone()]);
+    raw.deliver(&[open, first]);
+    let events = raw.events();
+    let Some(ChannelEvent::Readable(next)) = events.last().cloned() else { panic!("{events:?}") };
+    let expected = [
+        ChannelEvent::Restarted,
+        closed(old, ChannelCloseReason::AssociationRestarted),
+        ChannelEvent::Incoming(next),
+        ChannelEvent::Open(next),
+        ChannelEvent::Readable(next),
+    ];
+    assert_eq!(events, expected);
+    assert_eq!(
+        (raw.user_reads(old), raw.user_reads(next)),
+        (vec![text("unread")], vec![text("of the next")])
+    );
+    assert_eq!(raw.heard.pop(), Some(heard(1, DCEP, true, &ACK)));
+    assert_eq!(raw.peer.engine.stats().early_bytes, 0);
+}
+
 /// All that the engine has to send, whatever its ports.
 fn leaving(raw: &mut RawChannels) -> Vec<Packet> {
     let mut packets = Vec::new();

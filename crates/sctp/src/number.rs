@@ -45,6 +45,11 @@ impl Ppid {
     pub const STRING_EMPTY: Self = Self(56);
     /// WebRTC Binary Empty
     pub const BINARY_EMPTY: Self = Self(57);
+
+    /// Whether it marks a message of the user (RFC 8831 §6.6).
+    pub(crate) fn is_message(self) -> bool {
+        matches!(self, Self::STRING | Self::BINARY | Self::STRING_EMPTY | Self::BINARY_EMPTY)
+    }
 }
 
 /// Turns wrapping 32-bit serial numbers into `u64`, taking each as the nearest to the last one noted.

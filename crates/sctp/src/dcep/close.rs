@@ -251,27 +251,18 @@ impl Channels {
         }
     }
 
-    /// The peer lost its state: no channel of before exists for it.
+    /// The peer lost its state, or another association takes the place of this one: all channels end that it can know of.
     pub(super) fn on_restarted(&mut self, now: Instant) {
-        self.close_begun(now);
-        for stream in self.clear_streams() {
-            if self.association.is_readable(stream) {
-                self.on_readable(now, stream);
-            }
-        }
-    }
-
-    /// Closes all channels that the peer can know of.
-    pub(super) fn close_begun(&mut self, now: Instant) {
         self.events.push_back(ChannelEvent::Restarted);
         self.early.clear();
         let begun = self.entries.iter().filter(|(_, entry)| !entry.is_connecting());
         for id in begun.map(|(id, _)| *id).collect::<Vec<_>>() {
             if let Some(stream) = self.inbox(id) {
-                self.take_unread_of_before(now, id, stream);
+                self.take_last_unread(now, id, stream);
             }
             self.finish(id, ChannelCloseReason::AssociationRestarted);
         }
+        self.clear_streams();
         self.note_held();
     }
 

@@ -118,7 +118,7 @@ impl Channels {
             }
             match self.association.next_ppid(stream) {
                 None => return false,
-                Some(Ppid::STRING | Ppid::BINARY | Ppid::STRING_EMPTY | Ppid::BINARY_EMPTY) => {
+                Some(ppid) if ppid.is_message() => {
                     // RFC 8832 §6: "the DATA_CHANNEL_ACK message or any other message".
                     self.note_answer(id);
                     return true;
@@ -185,7 +185,7 @@ impl Channels {
                     self.on_first_dcep(now, stream, &message.data);
                     return self.on_readable_again(now, stream);
                 }
-                Ppid::STRING | Ppid::BINARY | Ppid::STRING_EMPTY | Ppid::BINARY_EMPTY => {
+                ppid if ppid.is_message() => {
                     let part = Part { ppid: message.ppid, data: message.data, last: true, abandoned: false };
                     let bounds = self.early_bounds();
                     if !self.early.keep(now, stream, part, bounds) {

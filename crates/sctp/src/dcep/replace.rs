@@ -23,8 +23,7 @@ impl Channels {
     }
 
     fn replace(&mut self, now: Instant, local: u16, remote: u16) {
-        self.close_begun(now);
-        self.clear_streams();
+        self.on_restarted(now);
         self.established = false;
         let config = self.association.config().clone().local_port(local).remote_port(remote);
         let mut seed = [0; 32];

@@ -1,7 +1,6 @@
 //! What was received on a channel and not read: where it waits when its stream is given up.
 
 use super::held::Held;
-use super::streams::Direction;
 use super::{ChannelId, Channels};
 use crate::{Message, Part, Ppid, StreamId};
 use std::time::Instant;
@@ -16,10 +15,11 @@ impl Channels {
         }
     }
 
-    /// The same when the peer started anew: what stands behind its first OPEN came after that.
-    pub(super) fn take_unread_of_before(&mut self, now: Instant, id: ChannelId, stream: StreamId) {
-        let is_old = |ppid: Ppid| ppid != Ppid::DCEP;
-        while self.association.next_ppid(stream).is_some_and(is_old) && self.take_one(now, id, stream) {}
+    /// The same when the association is over: what is no message means nothing any more.
+    pub(super) fn take_last_unread(&mut self, now: Instant, id: ChannelId, stream: StreamId) {
+        while self.association.next_ppid(stream).is_some_and(Ppid::is_message)
+            && self.take_one(now, id, stream)
+        {}
     }
 
     fn take_one(&mut self, now: Instant, id: ChannelId, stream: StreamId) -> bool {
@@ -69,23 +69,16 @@ impl Channels {
         }
     }
 
-    /// No channel of before exists any more: what is left in the inboxes of their streams is not theirs. Answers the
-    /// streams on which something of now may wait.
-    pub(super) fn clear_streams(&mut self) -> Vec<StreamId> {
-        let mut used = self.streams.ids();
-        used.retain(|id| {
-            let is_next_channels =
-                self.streams.get(*id).is_some_and(|stream| stream.incoming == Direction::Reset);
-            if is_next_channels {
-                self.association.discard_unread(*id);
-            }
-            !is_next_channels
-        });
+    /// No channel of before exists any more: what is left in the inboxes of their streams is nobody's. Channels that
+    /// wait keep their streams.
+    pub(super) fn clear_streams(&mut self) {
+        for stream in self.streams.ids() {
+            self.association.discard_unread(stream);
+        }
         self.streams.clear();
         let waiting = self.entries.iter().filter(|(_, entry)| entry.is_connecting());
         for (id, stream) in waiting.filter_map(|(id, entry)| Some((*id, entry.stream?))) {
             self.streams.take(stream, Some(id));
         }
-        used
     }
 }

@@ -3,6 +3,7 @@
 mod close;
 mod limits;
 mod open;
+mod random;
 mod raw;
 
 use super::entry::Entry;
