@@ -181,12 +181,15 @@ struct Run {
     started: usize,
     finished: usize,
     messages: usize,
+    /// What was allocated before: the test harness's.
+    before: usize,
     peak: usize,
 }
 
 impl Run {
     fn new() -> Self {
         let seed = seed();
+        let before = allocated();
         let mut wire = Wire::new();
         wire.is_tracing = false;
         let a = End::new(0, Role::Client, derive_seed(seed, 0), wire.now());
@@ -196,7 +199,12 @@ impl Run {
             let ends = [&net.a, &net.b];
             ends.iter().all(|end| end.channels.association().state() == State::Established)
         });
-        Self { net, started: 0, finished: 0, messages: 0, peak: 0 }
+        Self { net, started: 0, finished: 0, messages: 0, before, peak: 0 }
+    }
+
+    /// Bytes that both ends and what is between them take now.
+    fn taken(&self) -> usize {
+        allocated() - self.before
     }
 
     /// Cycles until there were so many, some at a time; then all is at rest.
@@ -210,9 +218,9 @@ impl Run {
                 self.started += 1;
             }
             let (finished, peak) = (&mut self.finished, &mut self.peak);
-            let messages = &mut self.messages;
+            let (messages, others) = (&mut self.messages, self.before);
             self.net.run_until(Duration::from_secs(120), |net| {
-                *peak = allocated().max(*peak);
+                *peak = (allocated() - others).max(*peak);
                 let before = *finished;
                 while let Some((&number, _)) =
                     net.a.done.iter().find(|(number, _)| net.b.done.contains_key(number))
@@ -280,7 +288,7 @@ fn channels_come_and_go() {
     for round in 1..=ROUNDS {
         run.net.set_conditions(if round % 2 == 0 { rough() } else { smooth() });
         run.cycle(cycles * round / ROUNDS);
-        at_rest.push(allocated());
+        at_rest.push(run.taken());
     }
     let first = at_rest[1];
     let growth = at_rest[2..].iter().max().unwrap().saturating_sub(first);
