@@ -250,6 +250,7 @@ impl Channels {
         self.incoming.add(entry.name_bytes());
         self.entries.insert(id, entry);
         self.streams.take(stream, Some(id));
+        self.association.set_priority(stream, open.priority);
         self.association.set_buffered_amount_low_threshold(stream, 0);
         self.set_phase(id, Phase::Open);
         self.send_dcep(now, stream, Message::Ack.to_bytes());

@@ -113,14 +113,15 @@ impl Channels {
             return self.finish(id, ChannelCloseReason::NoStream);
         }
         let is_negotiated = entry.init.negotiated.is_some();
+        let (priority, low_threshold) = (entry.init.priority, entry.low_threshold);
         if !is_negotiated {
             let init = &entry.init;
             let open = Open::new(init.ordered, init.reliability, init.priority, &init.label, &init.protocol);
             let message = Message::Open(open).to_bytes();
             self.send_dcep(now, stream, message);
         }
-        self.association
-            .set_buffered_amount_low_threshold(stream, self.entry(id).map_or(0, |entry| entry.low_threshold));
+        self.association.set_priority(stream, priority);
+        self.association.set_buffered_amount_low_threshold(stream, low_threshold);
         let phase = if is_negotiated { Phase::Open } else { Phase::Opening };
         self.set_phase(id, phase);
         self.events.push_back(ChannelEvent::Open(id));

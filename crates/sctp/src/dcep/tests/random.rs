@@ -1,6 +1,7 @@
 //! Random lives of channels on a link that loses packets.
 
 use super::*;
+use crate::ReceivedPart;
 use proptest::prelude::*;
 
 /// What happens to channel number `usize` of those an end has.
@@ -100,7 +101,7 @@ impl World {
         let mut channel = self.pair.channel(end, id);
         let life = self.lives.get_mut(&label).unwrap();
         if by_parts {
-            while let Some((_, data, _)) = channel.recv_part(now) {
+            while let Some(ReceivedPart { data, .. }) = channel.recv_part(now) {
                 life.received[end].extend(data);
             }
         } else {
