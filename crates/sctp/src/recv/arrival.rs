@@ -65,9 +65,13 @@ impl Receiver {
         let reassembly = self.assembler.sequential()?;
         reassembly.check(number, data, &self.tracker)?;
         let part_before = reassembly.readable_part();
+        let given_up = reassembly.pass(number, data);
         self.tracker.insert(number);
         let inserted = reassembly.insert(number, data, self.tracker.cumulative());
         let part = reassembly.readable_part();
+        if let Some(given_up) = given_up {
+            self.give_up(&given_up);
+        }
         let outcome = self.finish(inserted, data.stream)?;
         if let Some((stream, ..)) = part
             && part != part_before
@@ -81,9 +85,13 @@ impl Receiver {
     fn discard_data(&mut self, number: u64, data: &Data<'_>) -> Result<DataOutcome, DataOutcome> {
         let reassembly = self.assembler.sequential()?;
         reassembly.check_discarded(number, data)?;
+        let given_up = reassembly.pass(number, data);
         self.tracker.insert(number);
-        let given_up = reassembly.discard(number, data, self.tracker.cumulative());
-        self.finish(Inserted { given_up, ..Inserted::default() }, data.stream)?;
+        reassembly.discard(number, data, self.tracker.cumulative());
+        if let Some(given_up) = given_up {
+            self.give_up(&given_up);
+        }
+        self.settle()?;
         Ok(DataOutcome::InvalidStream)
     }
 
@@ -92,7 +100,7 @@ impl Receiver {
         let number = self.check_new(data.tsn, data.payload)?;
         if !self.is_valid(data.stream) {
             self.tracker.insert(number);
-            self.finish(Inserted::default(), data.stream)?;
+            self.settle()?;
             return Ok(DataOutcome::InvalidStream);
         }
         self.admit(number, data.payload.len())?;
@@ -191,10 +199,7 @@ impl Receiver {
 
     /// A chunk of this stream is taken: hands on what it led to.
     fn finish(&mut self, inserted: Inserted, stream: StreamId) -> Result<DataOutcome, DataOutcome> {
-        let Inserted { given_up, complete, excess } = inserted;
-        if let Some(given_up) = given_up {
-            self.give_up(&given_up);
-        }
+        let Inserted { complete, excess } = inserted;
         if let Some(complete) = complete {
             self.inboxes.deliver(complete, self.tracker.cumulative())?;
         }

@@ -117,7 +117,10 @@ impl Inboxes {
 
     /// The reset that waited for the cumulative TSN, if it need not wait any longer.
     pub(super) fn take_due_reset(&mut self, cumulative: u64) -> Option<DeferredReset> {
-        let reset = self.reset.take_if(|reset| reset.last <= cumulative)?;
+        if self.reset.as_ref()?.last > cumulative {
+            return None;
+        }
+        let reset = self.reset.take()?;
         self.performed = Some((reset.last, reset.streams.clone()));
         Some(reset)
     }
@@ -161,19 +164,22 @@ impl Inboxes {
 
     /// The next whole message, unless its beginning was read as a part.
     pub(super) fn take_message(&mut self, id: StreamId) -> Option<Message> {
-        let next = self.streams.get(&id)?.inbox.front();
-        if next.is_some_and(|entry| entry.kind != Kind::Whole) {
+        let stream = self.streams.get_mut(&id)?;
+        if stream.inbox.front().is_some_and(|entry| entry.kind != Kind::Whole) {
             return None;
         }
         self.part_readers.remove(&id);
-        let Entry { ppid, data, .. } = self.take(id)?;
-        Some(Message { ppid, data })
+        let entry = stream.inbox.pop_front()?;
+        self.note_taken(&entry);
+        Some(Message { ppid: entry.ppid, data: entry.data })
     }
 
     /// The next message, or what is left of it. The application reads by parts from here on.
     pub(super) fn take_last_part(&mut self, id: StreamId) -> Option<Part> {
-        let Entry { ppid, data, kind } = self.take(id)?;
-        Some(Part { ppid, data, last: true, abandoned: kind == Kind::Abandoned })
+        let entry = self.streams.get_mut(&id)?.inbox.pop_front()?;
+        self.note_taken(&entry);
+        let abandoned = entry.kind == Kind::Abandoned;
+        Some(Part { ppid: entry.ppid, data: entry.data, last: true, abandoned })
     }
 
     /// The application reads this stream by parts.
@@ -247,11 +253,9 @@ impl Inboxes {
         put.map(|_| ())
     }
 
-    fn take(&mut self, id: StreamId) -> Option<Entry> {
-        let entry = self.streams.get_mut(&id)?.inbox.pop_front()?;
+    fn note_taken(&mut self, entry: &Entry) {
         self.charge -= entry.charge();
         self.readable -= 1;
-        Some(entry)
     }
 
     /// Changes a stream in a way that only adds to what can be read.

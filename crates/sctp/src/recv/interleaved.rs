@@ -116,7 +116,7 @@ impl Interleaved {
         let (after, is_complete) = (partial.charge(), partial.is_complete());
         self.charge = self.charge - before + after;
         let complete = if is_complete { self.finish(place) } else { None };
-        Inserted { complete, excess, given_up: None }
+        Inserted { complete, excess }
     }
 
     /// Takes a message of one chunk, which needs no check if nothing is incomplete.

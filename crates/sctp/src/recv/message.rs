@@ -107,8 +107,6 @@ pub(super) enum Refusal {
 /// What a chunk led to.
 #[derive(Debug, Default)]
 pub(super) struct Inserted {
-    /// The peer went on without the end of this one.
-    pub(super) given_up: Option<GivenUp>,
     pub(super) complete: Option<Complete>,
     /// The message has just grown over a limit.
     pub(super) excess: Option<Excess>,
@@ -127,7 +125,7 @@ impl Inserted {
             Some(_) => Body::Discarded,
             None => Body::Whole(Bytes::copy_from_slice(payload)),
         };
-        Self { given_up: None, complete: Some(Complete { first: tsn, stream, order, ppid, body }), excess }
+        Self { complete: Some(Complete { first: tsn, stream, order, ppid, body }), excess }
     }
 }
 

@@ -67,9 +67,18 @@ impl Reassembly {
         self.check_runs(tsn, data).map(|_| ())
     }
 
+    /// If a message begins where the current one could have gone on, the peer stopped inside that. To be asked before
+    /// `insert` and `discard`.
+    pub(super) fn pass(&mut self, tsn: u64, data: &Data<'_>) -> Option<GivenUp> {
+        if !data.begin || self.current.as_ref().is_none_or(|run| run.next != tsn) {
+            return None;
+        }
+        let current = self.current.take()?;
+        Some(self.give_up(current))
+    }
+
     /// Takes a fragment that `check` let pass. `cumulative` is the cumulative TSN with it.
     pub(super) fn insert(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) -> Inserted {
-        let given_up = self.pass(tsn, data.begin);
         let inserted = if self.is_rest(tsn, data) {
             self.swallow(tsn, data);
             Inserted::default()
@@ -79,17 +88,15 @@ impl Reassembly {
             self.insert_fragment(tsn, data, cumulative)
         };
         self.adopt(cumulative);
-        Inserted { given_up, ..inserted }
+        inserted
     }
 
     /// Notes a chunk that `check_discarded` let pass and nobody wants.
-    pub(super) fn discard(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) -> Option<GivenUp> {
-        let given_up = self.pass(tsn, data.begin);
+    pub(super) fn discard(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) {
         if self.is_rest(tsn, data) {
             self.swallow(tsn, data);
         }
         self.adopt(cumulative);
-        given_up
     }
 
     /// The peer gave up everything up to `point`; the cumulative TSN is now `cumulative`.
@@ -209,12 +216,6 @@ impl Reassembly {
         require(!data.end || !is_followed, HEADLESS)
     }
 
-    /// A message begins where the current one could have gone on: the peer stopped inside that.
-    fn pass(&mut self, tsn: u64, begin: bool) -> Option<GivenUp> {
-        let current = self.current.take_if(|run| begin && run.next == tsn)?;
-        Some(self.give_up(current))
-    }
-
     /// Lets go of a chunk that `is_rest`, and of what is held of its message behind it.
     fn swallow(&mut self, tsn: u64, data: &Data<'_>) {
         self.rest = (!data.end).then_some(tsn + 1);
@@ -248,7 +249,7 @@ impl Reassembly {
             self.charge -= run.pieces.charge();
             let excess = run.append(data.payload, &limits);
             self.charge += run.pieces.charge();
-            return Inserted { excess, ..Inserted::default() };
+            return Inserted { complete: None, excess };
         }
         let before = if data.begin { None } else { self.take_run_before(tsn) };
         let (mut run, mut excess) = match before {
@@ -273,7 +274,7 @@ impl Reassembly {
             self.keep(run, cumulative);
             None
         };
-        Inserted { complete, excess, given_up: None }
+        Inserted { complete, excess }
     }
 
     fn keep(&mut self, run: Run, cumulative: u64) {
