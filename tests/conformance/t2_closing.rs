@@ -5,7 +5,7 @@ use crate::raw_sctp::*;
 use bytes::{Bytes, BytesMut};
 use straits_sctp::{
     ChannelCloseReason, ChannelEvent, ChannelId, ChannelInit, ChannelSendError, ChannelState, CloseReason,
-    Config, MessageKind, OpenError, Role,
+    Config, MessageKind, OpenError, ReceivedPart, Role,
 };
 
 fn closed(id: ChannelId, reason: ChannelCloseReason) -> ChannelEvent {
@@ -155,7 +155,8 @@ fn item_333_what_came_before_the_reset_is_delivered() {
     assert!(raw.channel(id).is_readable());
     let now = raw.peer.now;
     let part = raw.channel(id).recv_part(now);
-    assert_eq!(part, Some((MessageKind::Text, Bytes::from_static(b"first"), true)));
+    let data = Bytes::from_static(b"first");
+    assert_eq!(part, Some(ReceivedPart { kind: MessageKind::Text, data, last: true, abandoned: false }));
     assert_eq!(raw.user_reads(id), [text("second")]);
     raw.peer.engine.forget(id);
     assert!(raw.peer.engine.channel(id).is_none());
