@@ -141,8 +141,10 @@ fn item_246_parts_of_an_abandoned_message() {
 fn item_247_advanced_peer_ack_point() {
     let mut peer = established();
     peer.user_sends(1, b"102");
+    peer.replies();
     peer.user_sends_limited(0, b"103", true, ONCE);
     peer.user_sends_limited(0, b"104", true, ONCE);
+    peer.replies();
     (0..4).for_each(|_| peer.user_sends(1, b"105 to 108"));
     peer.replies();
     for end in [4, 5] {

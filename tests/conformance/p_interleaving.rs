@@ -451,8 +451,8 @@ fn item_270_reset_of_incoming_streams() {
 /// beyond is not acknowledged, or ends the association.
 #[test]
 fn item_271_open_messages_are_bounded() {
-    // Of one stream as many messages of 16 KiB as the window holds.
-    for (streams, limit) in [(1, 256), (100, 1024)] {
+    // Of one stream as many messages of 16 KiB as the window holds; and as many again whose first chunk came in sequence.
+    for (streams, limit) in [(1, 2 * 256), (100, 2 * 1024)] {
         for ordering in [0, UNORDERED] {
             let mut peer = RawPeer::passive_with(quiet().receive_window(4 << 20), INTERLEAVED);
             let mut most = 0;

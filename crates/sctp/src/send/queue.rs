@@ -75,7 +75,7 @@ impl Queue {
             free: Vec::new(),
             format: Format::Data,
             limited: true,
-            scheduler: Scheduler::new(Format::Data),
+            scheduler: Scheduler::default(),
             room: Room::default(),
             deadlines: BTreeMap::new(),
             fragment,
@@ -104,7 +104,7 @@ impl Queue {
             order.push(slot);
         }
         self.format = format;
-        self.scheduler = Scheduler::new(format);
+        self.scheduler = Scheduler::default();
         for slot in order {
             self.schedule(slot);
         }

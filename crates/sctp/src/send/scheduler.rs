@@ -1,114 +1,106 @@
 //! Which stream sends next (RFC 8260 §3).
 
-use super::chunk::Format;
-use std::collections::{BTreeSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-/// The streams that have something to send, in the order of their turns.
-#[derive(Debug)]
-pub(super) enum Scheduler {
-    /// By message, for DATA. RFC 8260 §3.2: "When not interleaving user messages, this scheduler provides a fair
-    /// scheduling based on the number of user messages by cycling around non-empty stream queues."
-    ///
-    /// The first one stays so while its message is on its way.
-    RoundRobin(VecDeque<u32>),
-    /// By fragment, for I-DATA.
-    WeightedFair(WeightedFair),
-}
-
+/// The streams that have something to send, in the order of their turns: a fragment with I-DATA, a message with DATA.
+///
 /// RFC 8260 §3.6: "If the weight of stream S1 is n times the weight of stream S2, the scheduler should assign to stream S1
 /// n times the capacity it assigns to stream S2."
 ///
-/// Start-time fair queueing: the next fragment of each stream has a start tag, and the smallest is served. Service moves
-/// the stream's tag on by length over weight. A stream that comes back begins at the tag that is served then, so it is
-/// owed nothing for its silence, and waits for one fragment of the others at most.
+/// Start-time fair queueing: the next turn of each stream has a start tag, and the smallest is served. Service moves the
+/// stream's tag on by length over weight. A stream that comes back begins at the tag that is served then, so it is owed
+/// nothing for its silence, and waits for one turn of the others at most.
 #[derive(Debug, Default)]
-pub(super) struct WeightedFair {
-    /// Tag and slot.
-    ready: BTreeSet<(Tag, u32)>,
+pub(super) struct Scheduler {
+    /// Tag, order of arrival, and slot. An entry counts while it is the one that the slot has noted.
+    ready: BinaryHeap<Reverse<(Tag, u64, u32)>>,
     /// By slot.
-    tags: Vec<Tag>,
+    slots: Vec<Place>,
     /// The start tag that was served last.
     now: Tag,
+    /// Of the next entry: among equal tags the first to come is the first to be served.
+    arrival: u64,
+    /// What the first one has sent in its turn.
+    served: usize,
+}
+
+/// Where a stream stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    tag: Tag,
+    /// Its entry in the schedule.
+    entry: Option<u64>,
 }
 
 /// Bytes at weight 1, with [`FRACTION`] more bits for what weights divide. Has room for all that can ever be sent.
 type Tag = u128;
 
 impl Scheduler {
-    pub(super) fn new(format: Format) -> Self {
-        match format {
-            Format::Data => Self::RoundRobin(VecDeque::new()),
-            Format::IData => Self::WeightedFair(WeightedFair::default()),
-        }
-    }
-
     /// The stream has something to send and is not in the schedule.
     pub(super) fn activate(&mut self, slot: u32) {
-        match self {
-            Self::RoundRobin(ready) => ready.push_back(slot),
-            Self::WeightedFair(fair) => fair.activate(slot),
-        }
+        let (now, arrival) = (self.now, self.arrival);
+        self.arrival += 1;
+        let place = self.place(slot);
+        place.tag = place.tag.max(now);
+        place.entry = Some(arrival);
+        let tag = place.tag;
+        self.ready.push(Reverse((tag, arrival, slot)));
     }
 
     /// Whose turn it is.
     pub(super) fn first(&self) -> Option<u32> {
-        match self {
-            Self::RoundRobin(ready) => ready.front().copied(),
-            Self::WeightedFair(fair) => fair.ready.first().map(|&(_, slot)| slot),
-        }
+        self.ready.peek().map(|Reverse((_, _, slot))| *slot)
     }
 
-    /// The turn of the first one is over, and it is out of the schedule: it sent `len` bytes.
-    pub(super) fn finish_first(&mut self, len: usize, weight: u16) {
-        match self {
-            Self::RoundRobin(ready) => {
-                ready.pop_front();
-            }
-            Self::WeightedFair(fair) => fair.finish_first(len, weight),
+    /// The first one has sent `len` bytes, and its turn goes on: whoever comes meanwhile is behind it.
+    pub(super) fn serve_first(&mut self, len: usize) {
+        if let Some(Reverse((start, ..))) = self.ready.peek() {
+            self.now = *start;
         }
+        self.served += len;
+    }
+
+    /// The first one has sent `len` bytes; its turn is over, and it is out of the schedule.
+    pub(super) fn finish_first(&mut self, len: usize, weight: u16) {
+        let Some(Reverse((start, _, slot))) = self.ready.pop() else { return };
+        self.now = start;
+        let len = std::mem::take(&mut self.served) + len;
+        let place = self.place(slot);
+        place.tag = start + ((len as Tag) << FRACTION) / Tag::from(weight.max(1));
+        place.entry = None;
+        self.drop_stale();
     }
 
     /// The stream has nothing to send after all.
     pub(super) fn remove(&mut self, slot: u32) {
-        match self {
-            Self::RoundRobin(ready) => ready.retain(|ready| *ready != slot),
-            Self::WeightedFair(fair) => {
-                let tag = *fair.tag(slot);
-                fair.ready.remove(&(tag, slot));
-            }
+        if self.first() == Some(slot) {
+            self.served = 0;
         }
+        self.place(slot).entry = None;
+        self.drop_stale();
     }
 
     /// Another stream, or none, lives at this slot from now on.
     pub(super) fn forget(&mut self, slot: u32) {
-        match self {
-            Self::RoundRobin(_) => {}
-            Self::WeightedFair(fair) => *fair.tag(slot) = 0,
+        self.place(slot).tag = 0;
+    }
+
+    /// The first entry is always one that counts.
+    fn drop_stale(&mut self) {
+        while let Some(Reverse((_, arrival, slot))) = self.ready.peek()
+            && self.slots.get(*slot as usize).is_none_or(|place| place.entry != Some(*arrival))
+        {
+            self.ready.pop();
         }
     }
-}
 
-impl WeightedFair {
-    fn activate(&mut self, slot: u32) {
-        let now = self.now;
-        let tag = self.tag(slot);
-        *tag = now.max(*tag);
-        let start = *tag;
-        self.ready.insert((start, slot));
-    }
-
-    fn finish_first(&mut self, len: usize, weight: u16) {
-        let Some((start, slot)) = self.ready.pop_first() else { return };
-        self.now = start;
-        *self.tag(slot) = start + ((len as Tag) << FRACTION) / Tag::from(weight.max(1));
-    }
-
-    fn tag(&mut self, slot: u32) -> &mut Tag {
+    fn place(&mut self, slot: u32) -> &mut Place {
         let slot = slot as usize;
-        if slot >= self.tags.len() {
-            self.tags.resize(slot + 1, 0);
+        if slot >= self.slots.len() {
+            self.slots.resize(slot + 1, Place::default());
         }
-        &mut self.tags[slot]
+        &mut self.slots[slot]
     }
 }
 

@@ -74,7 +74,7 @@ impl Queue {
     pub(super) fn finish_turn(&mut self, slot: u32, len: usize, end: bool) {
         match self.format {
             // RFC 9260 §3.3.1 wants the TSNs of a message in one run.
-            Format::Data if !end => return,
+            Format::Data if !end => return self.scheduler.serve_first(len),
             Format::Data | Format::IData => {}
         }
         let stream = &mut self.slots[at(slot)];

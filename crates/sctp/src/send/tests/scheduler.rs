@@ -2,7 +2,7 @@ use super::*;
 
 /// The streams at these slots take `turns` turns with fragments of these lengths and never run dry: bytes sent by slot.
 fn shares(streams: &[(u16, usize)], turns: usize) -> Vec<usize> {
-    let mut scheduler = Scheduler::new(Format::IData);
+    let mut scheduler = Scheduler::default();
     let mut sent = vec![0; streams.len()];
     for slot in 0..streams.len() {
         scheduler.activate(u32::try_from(slot).unwrap());
@@ -32,7 +32,7 @@ fn weights_are_shares() {
 /// It is owed nothing for its silence, and waits for one fragment at most.
 #[test]
 fn a_stream_that_comes_back_is_served_next_and_then_in_turn() {
-    let mut scheduler = Scheduler::new(Format::IData);
+    let mut scheduler = Scheduler::default();
     scheduler.activate(0);
     scheduler.activate(1);
     scheduler.finish_first(100, 256);
@@ -56,7 +56,7 @@ fn a_stream_that_comes_back_is_served_next_and_then_in_turn() {
 
 #[test]
 fn what_is_removed_keeps_its_tag_until_it_is_forgotten() {
-    let mut scheduler = Scheduler::new(Format::IData);
+    let mut scheduler = Scheduler::default();
     scheduler.activate(0);
     scheduler.finish_first(100, 256);
     scheduler.activate(0);
@@ -73,17 +73,20 @@ fn what_is_removed_keeps_its_tag_until_it_is_forgotten() {
     assert_eq!(scheduler.first(), Some(0), "a new stream at the same place");
 }
 
-/// RFC 8260 §3.2.
+/// RFC 8260 §3.6 holds for messages too: a turn of several fragments counts for all of them.
 #[test]
-fn without_interleaving_streams_cycle() {
-    let mut scheduler = Scheduler::new(Format::Data);
-    for slot in [4, 2, 7] {
-        scheduler.activate(slot);
-    }
-    scheduler.finish_first(1000, 1);
+fn a_turn_may_take_several_fragments() {
+    let mut scheduler = Scheduler::default();
     scheduler.activate(4);
-    scheduler.remove(2);
-    assert_eq!(scheduler.first(), Some(7));
-    scheduler.finish_first(1, 1024);
+    scheduler.activate(2);
+    scheduler.serve_first(1000);
     assert_eq!(scheduler.first(), Some(4));
+    scheduler.finish_first(500, 256);
+    scheduler.activate(4);
+    for _ in 0..15 {
+        assert_eq!(scheduler.first(), Some(2));
+        scheduler.finish_first(100, 256);
+        scheduler.activate(2);
+    }
+    assert_eq!(scheduler.first(), Some(4), "of equal tags the first to come");
 }
