@@ -56,10 +56,13 @@ pub(super) struct Capabilities {
 impl Capabilities {
     fn to_flags(self) -> u32 {
         let Self { zero_checksum, reconfig, partial_reliability, interleaving } = self;
-        u32::from(zero_checksum) * ZERO_CHECKSUM
-            | u32::from(reconfig) * RECONFIG
-            | u32::from(partial_reliability) * PARTIAL_RELIABILITY
-            | u32::from(interleaving) * INTERLEAVING
+        let flags = [
+            (zero_checksum, ZERO_CHECKSUM),
+            (reconfig, RECONFIG),
+            (partial_reliability, PARTIAL_RELIABILITY),
+            (interleaving, INTERLEAVING),
+        ];
+        flags.into_iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag)
     }
 
     fn from_flags(flags: u32) -> Self {
