@@ -238,7 +238,6 @@ impl Reassembly {
     }
 
     fn insert_fragment(&mut self, tsn: u64, data: &Data<'_>, cumulative: u64) -> Inserted {
-        let limits = self.limits;
         let has_after = !data.end && self.runs.contains_key(&(tsn + 1));
         // The tail of a run grows in place. A beginning is no tail of what ends before it.
         if !data.begin
@@ -247,7 +246,7 @@ impl Reassembly {
             && let Some(run) = run_before_mut(&mut self.current, &mut self.runs, tsn)
         {
             self.charge -= run.pieces.charge();
-            let excess = run.append(data.payload, &limits);
+            let excess = run.append(data.payload, &self.limits);
             self.charge += run.pieces.charge();
             return Inserted { complete: None, excess };
         }
@@ -255,18 +254,18 @@ impl Reassembly {
         let (mut run, mut excess) = match before {
             Some(mut run) => {
                 self.charge -= run.pieces.charge();
-                let excess = run.append(data.payload, &limits);
+                let excess = run.append(data.payload, &self.limits);
                 (run, excess)
             }
             None => {
                 let capacity = if tsn <= cumulative { self.likely_size } else { 0 };
-                Run::new(tsn, data, capacity, &limits)
+                Run::new(tsn, data, capacity, &self.limits)
             }
         };
         run.ends |= data.end;
         if has_after && let Some(after) = self.runs.remove(&(tsn + 1)) {
             self.charge -= after.pieces.charge();
-            excess = excess.or(run.join(after, &limits));
+            excess = excess.or(run.join(after, &self.limits));
         }
         let complete = if run.begins && run.ends {
             Some(self.finish(run))
