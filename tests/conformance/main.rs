@@ -15,6 +15,7 @@ mod stack;
 mod a_captures;
 mod a_codec;
 mod b_setup;
+mod c2_simultaneous_open;
 mod c_collision;
 mod d_tags;
 mod e2_accepting;

@@ -78,16 +78,6 @@ struct Inbound {
     reported: bool,
 }
 
-/// What a peer has to know of an association to talk to it.
-#[cfg(feature = "__fuzzing")]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Agreed {
-    pub(crate) local_tag: u32,
-    pub(crate) local_tsn: crate::number::Tsn,
-    pub(crate) peer_tsn: crate::number::Tsn,
-    pub(crate) interleaving: bool,
-}
-
 /// Whether the chunks behind one count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
@@ -521,15 +511,17 @@ impl Association {
         }
     }
 
-    /// What was agreed on, while there is a peer.
+    /// Tag and first TSN, ours and the peer's, while there is a peer.
     #[cfg(feature = "__fuzzing")]
-    pub(crate) fn agreed(&self) -> Option<Agreed> {
-        self.phase.tcb().map(|tcb| Agreed {
-            local_tag: tcb.local_tag,
-            local_tsn: tcb.local_tsn,
-            peer_tsn: tcb.peer_tsn,
-            interleaving: tcb.capabilities.interleaving,
-        })
+    #[doc(hidden)]
+    pub fn agreed(&self) -> Option<[(u32, u32); 2]> {
+        self.phase.tcb().map(|tcb| [(tcb.local_tag, tcb.local_tsn.0), (tcb.peer_tag, tcb.peer_tsn.0)])
+    }
+
+    /// Whether I-DATA was agreed on.
+    #[cfg(feature = "__fuzzing")]
+    pub(crate) fn interleaves(&self) -> bool {
+        self.phase.tcb().is_some_and(|tcb| tcb.capabilities.interleaving)
     }
 
     /// What must hold after each input.

@@ -66,10 +66,10 @@ impl Run {
 
     /// Numbers and ways are new after a restart.
     fn read_agreement(&mut self) {
-        if let Some(agreed) = self.end.association().agreed() {
-            self.tag = agreed.local_tag;
-            (self.local_tsn, self.peer_tsn) = (agreed.local_tsn.0, agreed.peer_tsn.0);
-            self.interleaving = agreed.interleaving;
+        let association = self.end.association();
+        if let Some([(tag, local), (_, peer)]) = association.agreed() {
+            self.interleaving = association.interleaves();
+            (self.tag, self.local_tsn, self.peer_tsn) = (tag, local, peer);
         }
     }
 
