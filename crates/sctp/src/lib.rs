@@ -15,6 +15,8 @@
 //! Messages wait inside until they are read, so the receive window is honest; messages to be sent wait inside until
 //! there is room on the wire.
 //!
+//! A time earlier than that of the call before counts as the same time.
+//!
 //! ```
 //! use bytes::{Bytes, BytesMut};
 //! use std::time::Instant;

@@ -46,12 +46,14 @@ impl Association {
         ordered: bool,
         reliability: Reliability,
     ) -> Result<(), SendError> {
+        let now = self.clock(now);
         self.check_send(stream)?;
         self.sender.send_part(now, stream, ppid, data, last, ordered, reliability)
     }
 
     /// Queues a message of the channel protocol, which the limits of the user's messages are not for.
     pub(crate) fn send_dcep(&mut self, now: Instant, stream: StreamId, data: Bytes) -> Result<(), SendError> {
+        let now = self.clock(now);
         self.check_send(stream)?;
         self.sender.send_dcep(now, stream, data)
     }
@@ -122,6 +124,7 @@ impl Association {
 
     /// Drops what is queued on a stream and has not begun to be sent, but for what opens its channel.
     pub(crate) fn drop_queued(&mut self, now: Instant, stream: StreamId) {
+        let now = self.clock(now);
         self.sender.drop_queued(now, stream);
     }
 

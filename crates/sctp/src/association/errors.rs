@@ -49,6 +49,7 @@ impl Association {
     ///
     /// Nothing that is still queued is sent. `shutdown` delivers it first.
     pub fn abort(&mut self, now: Instant) {
+        let now = self.clock(now);
         self.abort_with(now, Fault::UserInitiatedAbort, CloseReason::LocalAbort);
         self.settle(now);
     }

@@ -48,6 +48,7 @@ impl Association {
     ///
     /// Does nothing once the association was started.
     pub fn connect(&mut self, now: Instant) {
+        let now = self.clock(now);
         if let Phase::Idle = self.phase {
             self.send_init(now, false, "connect");
         }

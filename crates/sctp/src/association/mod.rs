@@ -66,6 +66,8 @@ pub struct Association {
     errors: u32,
     stranger_limit: RateLimit,
     heartbeat_limit: RateLimit,
+    /// The latest time there was.
+    latest: Instant,
     events: VecDeque<Event>,
     counters: Counters,
 }
@@ -105,6 +107,7 @@ impl Association {
             errors: 0,
             stranger_limit: RateLimit::new(config.limits.stranger_answers_per_second, now),
             heartbeat_limit: RateLimit::new(config.limits.heartbeat_answers_per_second, now),
+            latest: now,
             events: VecDeque::new(),
             counters: Counters::default(),
             config,
@@ -162,12 +165,14 @@ impl Association {
 
     /// The transport below is gone: it ends without a packet.
     pub fn transport_closed(&mut self, now: Instant) {
+        let now = self.clock(now);
         self.end(now, CloseReason::TransportClosed);
         self.control.clear();
     }
 
     /// The path below changed, for instance to another ICE pair: congestion control and RTO start anew (RFC 8261 §6.1).
     pub fn path_changed(&mut self, now: Instant) {
+        let now = self.clock(now);
         self.sender.path_changed(now, self.config.max_packet_size);
         self.tell_path();
         self.settle(now);
@@ -175,6 +180,7 @@ impl Association {
 
     /// One packet of the peer. Whatever it is, this returns normally; what it did shows in `poll_event` and `stats`.
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
+        let now = self.clock(now);
         self.counters.packets_received += 1;
         self.counters.bytes_received += u64::try_from(packet.len()).unwrap_or(u64::MAX);
         if packet.len() > self.config.limits.received_packet_size {
@@ -198,6 +204,7 @@ impl Association {
 
     /// Fires every timer that is due; harmless if called early.
     pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.clock(now);
         if let Phase::Ended { .. } = self.phase {
             return;
         }
@@ -292,6 +299,12 @@ impl Association {
     #[doc(hidden)]
     pub fn set_initial_tsn(&mut self, tsn: u32) {
         self.local.tsn = crate::number::Tsn(tsn);
+    }
+
+    /// Time does not go backwards: a call with an earlier time than the one before it counts as at the same time.
+    pub(crate) fn clock(&mut self, now: Instant) -> Instant {
+        self.latest = self.latest.max(now);
+        self.latest
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -165,6 +165,7 @@ impl Association {
     /// # Errors
     /// [`ResetError::Closed`] if there is no association, [`ResetError::Unsupported`] if the peer cannot.
     pub fn reset_streams(&mut self, now: Instant, streams: &[StreamId]) -> Result<(), ResetError> {
+        let now = self.clock(now);
         if !self.phase.sends_data() {
             return Err(ResetError::Closed);
         }

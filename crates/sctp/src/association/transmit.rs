@@ -18,6 +18,7 @@ impl Association {
     ///
     /// Call it until it says false, or as often as there is room to send.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+        let now = self.clock(now);
         let start = buffer.len();
         let sent = self.write_packet(now, buffer);
         if sent {

@@ -142,6 +142,7 @@ impl Channels {
 
     /// See [`Association::handle_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.association.clock(now);
         self.association.handle_timeout(now);
         self.on_close_deadlines(now);
         self.on_early_deadlines(now);
@@ -210,6 +211,7 @@ impl Channels {
 
     /// Once after each input: turns what the association says into what it means for channels.
     fn settle(&mut self, now: Instant) {
+        let now = self.association.clock(now);
         while let Some(event) = self.association.poll_event() {
             match event {
                 Event::Established => self.on_established(now),

@@ -1,6 +1,7 @@
 //! Tests of the association alone.
 
 mod answers;
+mod clock;
 mod extensions;
 mod handshake;
 mod limits;
