@@ -24,7 +24,7 @@ impl Association {
             Phase::Established { tcb } => {
                 let tcb = *tcb;
                 self.change(Phase::ShutdownPending { tcb }, "shutdown");
-                self.sender.set_draining(true);
+                self.drain(now);
             }
             // RFC 9260 §9.2: "Once an endpoint has reached the SHUTDOWN-RECEIVED state, it MUST ignore ULP shutdown
             // requests". It is remembered in case the peer restarts.
@@ -78,6 +78,12 @@ impl Association {
         self.control.push(Control::ShutdownAck);
     }
 
+    /// The user's part is over. What it left without an end would never be delivered, and the shutdown never be done.
+    fn drain(&mut self, now: Instant) {
+        self.sender.set_draining(true);
+        self.sender.end_open_messages(now);
+    }
+
     fn start_t2(&self, now: Instant) -> Timer {
         let mut t2 = Timer::exponential(self.sender.rto(), self.config.rto_max)
             .max_restarts(self.config.max_retransmits);
@@ -107,7 +113,7 @@ impl Association {
         }
         let local = self.phase.shuts_down();
         self.change(Phase::ShutdownReceived { tcb, local }, "SHUTDOWN");
-        self.sender.set_draining(true);
+        self.drain(now);
     }
 
     /// RFC 9260 §3.3.8: SHUTDOWN acknowledges as far as it goes; that it has no gap blocks means nothing.

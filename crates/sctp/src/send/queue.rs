@@ -275,6 +275,13 @@ impl Queue {
         used.map(|(stream, _)| *stream).collect()
     }
 
+    /// No more parts come: each message that waits for one ends with what there is.
+    pub(super) fn end_open_messages(&mut self) {
+        for slot in self.index.values().copied().collect::<Vec<_>>() {
+            self.finish_open(slot);
+        }
+    }
+
     pub(super) fn set_low_threshold(&mut self, stream: StreamId, threshold: usize) {
         let slot = self.slot(stream);
         self.slots[at(slot)].low_threshold = threshold;

@@ -244,6 +244,12 @@ impl Sender {
         self.draining = draining;
     }
 
+    /// No more parts come: messages whose last part is missing end with what there is of them.
+    pub(crate) fn end_open_messages(&mut self, now: Instant) {
+        self.queue.end_open_messages();
+        self.begin_opportunity(now);
+    }
+
     /// While a reset is in progress: new messages are refused with [`SendError::Resetting`], queued ones wait, one that
     /// is partly sent goes on.
     pub(crate) fn pause(&mut self, now: Instant, stream: StreamId) {

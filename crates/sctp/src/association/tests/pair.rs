@@ -328,6 +328,26 @@ fn the_port_of_the_peer_may_be_another() {
     assert_eq!(pair.received(1, 0), ["there"]);
 }
 
+/// A message whose last part was not sent when either side shuts down ends with what there is of it.
+#[test]
+fn shutdown_ends_an_open_message() {
+    for asks in 0..2 {
+        for len in [5, 5000] {
+            let mut pair = Pair::established(1, 0);
+            let (now, part) = (pair.now, Bytes::from(vec![7; len]));
+            let kind = (StreamId(0), Ppid::BINARY, Reliability::Reliable);
+            pair.ends[0].send_part(now, kind.0, kind.1, part.clone(), false, true, kind.2).unwrap();
+            pair.run_for(Duration::from_secs(1));
+            pair.ends[asks].shutdown(pair.now);
+            pair.run_for(Duration::from_secs(1));
+            assert_eq!(pair.ends[asks].close_reason(), Some(&CloseReason::LocalShutdown));
+            assert_eq!(pair.ends[1 - asks].close_reason(), Some(&CloseReason::RemoteShutdown));
+            let received = pair.ends[1].recv(pair.now, StreamId(0)).map(|message| message.data);
+            assert_eq!(received, Some(part), "{asks} asks");
+        }
+    }
+}
+
 /// RFC 9260 §8.1, §8.3: a peer that vanished is noticed by DATA, and without DATA by HEARTBEAT.
 #[test]
 fn a_vanished_peer_is_noticed() {
