@@ -45,6 +45,11 @@ impl Raw {
 
     /// In the given state, with nothing left to send. In ShutdownPending and ShutdownReceived a message is out.
     pub(super) fn in_state(state: State) -> Self {
+        Self::in_state_with(state, &[])
+    }
+
+    /// The same with a peer that lists these chunk types.
+    pub(super) fn in_state_with(state: State, extensions: &[u8]) -> Self {
         let mut raw = Self::new();
         if state == State::Closed {
             return raw;
@@ -54,7 +59,8 @@ impl Raw {
         if state == State::CookieWait {
             return raw;
         }
-        raw.feed(&init_ack(PEER_TAG, &[Parameter::StateCookie(b"cookie")]));
+        let parameters = [Parameter::StateCookie(b"cookie"), Parameter::SupportedExtensions(extensions)];
+        raw.feed(&init_ack(PEER_TAG, &parameters));
         raw.drain();
         if state == State::CookieEchoed {
             return raw;
