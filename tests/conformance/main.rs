@@ -24,6 +24,7 @@ mod f2_reassembly;
 mod f_streams;
 mod g_sacks;
 mod h_sacks_received;
+mod hostile;
 mod i_rto;
 mod j_congestion;
 mod k_heartbeat;
