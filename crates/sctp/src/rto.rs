@@ -59,9 +59,10 @@ impl Rto {
         Self { config, estimate: None, current: config.initial }
     }
 
-    /// Takes a measured round trip; ends any back-off. Absurdly long ones are ignored.
+    /// Takes a measured round trip; ends any back-off. Absurdly long ones are ignored, and so are those of no time at all: the
+    /// clock stood still.
     pub(crate) fn sample(&mut self, rtt: Duration) {
-        if rtt > RTT_MAX {
+        if rtt.is_zero() || rtt > RTT_MAX {
             return;
         }
         let estimate = match self.estimate {
@@ -184,8 +185,8 @@ mod tests {
     fn a_variance_of_zero_becomes_the_granularity() {
         let mut rto =
             Rto::new(RtoConfig { min: Duration::ZERO, margin: Duration::ZERO, ..RtoConfig::strict() });
-        rto.sample(Duration::ZERO);
-        assert_eq!(rto.current(), ms(4));
+        rto.sample(Duration::from_nanos(1));
+        assert_eq!(rto.current(), Duration::from_nanos(4_000_001));
         assert_eq!(rto.estimate.unwrap().rttvar, ms(1));
     }
 
