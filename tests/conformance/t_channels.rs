@@ -506,6 +506,21 @@ fn item_328_unknown_payload_protocols() {
     }
 }
 
+/// The same of a message that is still arriving, on a channel that is closing already: it is not listened to any more.
+#[test]
+fn item_328_unknown_payload_protocol_while_closing() {
+    let mut raw = RawChannels::client();
+    let id = raw.opens(1);
+    raw.user_closes(id);
+    let mut begun = raw.message(1, 49, b"what");
+    begun.flags = FIRST;
+    raw.deliver(&[begun]);
+    assert_eq!(raw.user_reads(id), []);
+    assert_eq!((raw.state(id), raw.peer.engine.stats().violations), (ChannelState::Closing, 1));
+    assert_eq!(raw.user_reads(id), []);
+    assert_eq!(raw.peer.engine.stats().violations, 1, "said once");
+}
+
 /// What is called text is given out as it came: the API above knows what its strings take.
 #[test]
 fn item_329_text_that_is_not_utf_8() {

@@ -131,24 +131,28 @@ impl Channels {
                     if self.association.recv(now, stream).is_none() {
                         return false;
                     }
+                    self.note_ignored(ppid);
                 }
                 // RFC 8831 §6.6: "the receiver SHOULD close the corresponding data channel."
-                Some(_) => self.on_violation(now, id, UNKNOWN_PPID),
+                Some(_) => {
+                    self.on_violation(now, id, UNKNOWN_PPID);
+                    return false;
+                }
             }
         }
     }
 
-    /// Drops a message of an unknown protocol, if the settings want that. Pieces of messages, which the deprecated PPIDs
-    /// mark, cannot be left out unnoticed.
-    fn ignores(&mut self, ppid: Ppid) -> bool {
-        let is_ignored = self.association.config().ignore_unknown_ppids
+    /// Whether messages of an unknown protocol are dropped, as the settings may want. Pieces of messages, which the
+    /// deprecated PPIDs mark, cannot be left out unnoticed.
+    fn ignores(&self, ppid: Ppid) -> bool {
+        self.association.config().ignore_unknown_ppids
             && ppid != Ppid::BINARY_PARTIAL
-            && ppid != Ppid::STRING_PARTIAL;
-        if is_ignored {
-            debug!(ppid = ppid.0, "message of an unknown payload protocol ignored");
-            self.refused.messages_ignored = self.refused.messages_ignored.saturating_add(1);
-        }
-        is_ignored
+            && ppid != Ppid::STRING_PARTIAL
+    }
+
+    fn note_ignored(&mut self, ppid: Ppid) {
+        debug!(ppid = ppid.0, "message of an unknown payload protocol ignored");
+        self.refused.messages_ignored = self.refused.messages_ignored.saturating_add(1);
     }
 
     fn note_answer(&mut self, id: ChannelId) {
@@ -168,10 +172,15 @@ impl Channels {
         }
     }
 
-    /// The peer broke a rule of a channel: that is closed, and nothing that came on it behind is given out.
+    /// The peer broke a rule of a channel: that is closed, and nothing that came on it behind is given out. The same if it
+    /// is closing already: it is not listened to any more.
     pub(super) fn on_violation(&mut self, now: Instant, id: ChannelId, what: &'static str) {
         self.refused.count(Refusal::Violation(what));
-        self.close_channel(now, id, ChannelCloseReason::RemoteViolation(what), true);
+        let reason = ChannelCloseReason::RemoteViolation(what);
+        self.close_channel(now, id, reason.clone(), true);
+        if self.entry(id).is_some_and(|entry| matches!(entry.phase, Phase::Closing { .. })) {
+            self.set_phase(id, Phase::Closing { reason });
+        }
         if let Some(stream) = self.inbox(id) {
             self.association.discard_unread(stream);
         }
@@ -193,7 +202,7 @@ impl Channels {
                     }
                     self.note_held();
                 }
-                ppid if self.ignores(ppid) => {}
+                ppid if self.ignores(ppid) => self.note_ignored(ppid),
                 _ => return self.refuse(now, stream, Refusal::Violation(UNKNOWN_PPID)),
             }
         }
