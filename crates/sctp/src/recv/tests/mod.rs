@@ -190,7 +190,9 @@ impl Rig {
         let chunk = IForwardTsn { new_cumulative_tsn: Tsn(point), streams: List::new(&skipped) };
         let outcome = self.receiver.handle_i_forward_tsn(&chunk);
         self.receiver.end_of_packet(self.now);
-        self.check();
+        if !matches!(outcome, ForwardOutcome::Violation(_)) {
+            self.check();
+        }
         outcome
     }
 
@@ -224,7 +226,9 @@ impl Rig {
         let chunk = ForwardTsn { new_cumulative_tsn: Tsn(point), streams: List::new(&skipped) };
         let outcome = self.receiver.handle_forward_tsn(&chunk);
         self.receiver.end_of_packet(self.now);
-        self.check();
+        if !matches!(outcome, ForwardOutcome::Violation(_)) {
+            self.check();
+        }
         outcome
     }
 

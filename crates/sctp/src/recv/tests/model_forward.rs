@@ -467,19 +467,27 @@ proptest! {
                 break;
             }
             prop_assert!(rig.receiver.charge() <= 2 * 20_000 + 8000 + CHUNK_OVERHEAD);
+            let mut is_over = false;
             match action {
                 0 => drop(rig.recv_all(stream)),
                 1 => drop(rig.recv_part(stream)),
                 2 => drop(rig.due()),
-                3 => drop(rig.receiver.reset_request(Tsn(tsn), &[StreamId(stream)])),
-                4 if interleaving => {
-                    let entries = [(stream, true, tsn / 50), (stream, false, tsn / 50)];
-                    rig.forward_i(tsn, &entries);
+                3 => {
+                    let outcome = rig.receiver.reset_request(Tsn(tsn), &[StreamId(stream)]);
+                    is_over = matches!(outcome, ResetOutcome::Violation(_));
                 }
                 4 => {
- rig.forward(tsn, &[(stream, number)]);
- }
+                    let outcome = if interleaving {
+                        rig.forward_i(tsn, &[(stream, true, tsn / 50), (stream, false, tsn / 50)])
+                    } else {
+                        rig.forward(tsn, &[(stream, number)])
+                    };
+                    is_over = matches!(outcome, ForwardOutcome::Violation(_));
+                }
                 _ => {}
+            }
+            if is_over {
+                break;
             }
             rig.check();
         }
