@@ -84,8 +84,9 @@ impl Association {
         self.receiver.recv_part(stream)
     }
 
-    /// How large the share of a stream is while several have messages to send (RFC 8831 §6.4): in proportion to the priorities if
-    /// the peer knows I-DATA (RFC 8260 §3.6), otherwise messages take turns whatever their priorities are.
+    /// How large the share of a stream is while several have messages to send: in proportion to the priorities
+    /// (RFC 8831 §6.4). Streams take turns packet by packet if the peer knows I-DATA (RFC 8260 §3.6), otherwise message by
+    /// message.
     ///
     /// Default 256, the "normal" of RFC 8831 §6.4; 0 counts as 1. It is forgotten when the stream is reset.
     pub fn set_priority(&mut self, stream: StreamId, priority: u16) {

@@ -165,7 +165,7 @@ impl Inboxes {
     /// The next whole message, unless its beginning was read as a part.
     pub(super) fn take_message(&mut self, id: StreamId) -> Option<Message> {
         let stream = self.streams.get_mut(&id)?;
-        if stream.inbox.front().is_some_and(|entry| entry.kind != Kind::Whole) {
+        if stream.has_rest() {
             return None;
         }
         self.part_readers.remove(&id);
@@ -261,10 +261,12 @@ impl Inboxes {
     /// Changes a stream in a way that only adds to what can be read.
     fn change<R>(&mut self, id: StreamId, change: impl FnOnce(&mut Stream) -> R) -> R {
         let stream = self.streams.entry(id).or_default();
-        let before = stream.inbox.len();
+        let (before, had_rest) = (stream.inbox.len(), stream.has_rest());
         let result = change(stream);
         self.readable += stream.inbox.len() - before;
-        if before == 0 && !stream.inbox.is_empty() {
+        // What came behind a message that is being read was told of, but could not be read.
+        let was_readable = before > 0 && (had_rest || !stream.has_rest());
+        if !was_readable && !stream.inbox.is_empty() {
             announce(id, stream, &mut self.events);
         }
         result

@@ -29,7 +29,9 @@ impl Receiver {
 
     /// Whether `recv` (or `recv_part`, if that was called last) has something.
     pub(crate) fn is_readable(&self, stream: StreamId) -> bool {
-        self.inboxes.is_readable(stream) || (self.inboxes.reads_parts(stream) && self.part_of(stream))
+        // Behind a message that is being read nothing is.
+        let has_message = self.inboxes.is_readable(stream) && !self.assembler.is_half_read(stream);
+        has_message || (self.inboxes.reads_parts(stream) && self.part_of(stream))
     }
 
     /// Of the message that `recv` or `recv_part` gives next, as soon as `is_readable` says there is something.
@@ -43,8 +45,8 @@ impl Receiver {
 
     /// Part of a message on this stream has become readable.
     pub(super) fn announce_part(&mut self, stream: StreamId) {
-        let is_new = self.inboxes.reads_parts(stream) && !self.inboxes.is_readable(stream);
-        if is_new && self.part_of(stream) {
+        let hides = self.inboxes.is_readable(stream) && !self.assembler.is_half_read(stream);
+        if !hides && self.inboxes.reads_parts(stream) && self.part_of(stream) {
             self.inboxes.announce(stream);
         }
     }

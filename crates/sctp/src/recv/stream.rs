@@ -111,6 +111,11 @@ impl Stream {
         self.waiting.contains_key(&position)
     }
 
+    /// Whether what is read next is the rest of a message.
+    pub(super) fn has_rest(&self) -> bool {
+        self.inbox.front().is_some_and(|entry| entry.kind != Kind::Whole)
+    }
+
     /// The rest of the message that is being read will not come.
     pub(super) fn abandon(&mut self, ppid: Ppid) {
         self.inbox.push_front(Entry { ppid, data: Bytes::new(), kind: Kind::Abandoned });

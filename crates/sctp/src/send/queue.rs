@@ -240,7 +240,7 @@ impl Queue {
         self.slots[at(slot)].last_tsn
     }
 
-    /// The stream's weight: its share of what is sent, compared with those of others. With DATA it does not count.
+    /// The stream's weight: its share of what is sent, compared with those of others.
     pub(super) fn set_priority(&mut self, stream: StreamId, priority: u16) {
         let slot = self.slot(stream);
         self.slots[at(slot)].priority = priority;

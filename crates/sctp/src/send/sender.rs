@@ -299,8 +299,8 @@ impl Sender {
         self.queue.buffered_amount(stream)
     }
 
-    /// The stream's share of what is sent, compared with the priorities of others (RFC 8831 §6.4); 256 at first. It counts
-    /// with I-DATA, until the stream is reset.
+    /// The stream's share of what is sent, compared with the priorities of others (RFC 8831 §6.4); 256 at first. It
+    /// counts until the stream is reset.
     pub(crate) fn set_priority(&mut self, stream: StreamId, priority: u16) {
         self.queue.set_priority(stream, priority);
     }

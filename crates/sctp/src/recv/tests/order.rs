@@ -189,6 +189,24 @@ fn looking_for_whole_messages_ends_reading_by_parts() {
     assert_eq!(rig.events(), [readable(0)]);
 }
 
+/// What can be read next is told again, although something complete waits behind it.
+#[test]
+fn messages_behind_one_that_is_being_read_hide_none_of_its_parts() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.recv_part(0), None);
+    rig.accept(&piece(1, "UB", "ab"));
+    assert_eq!((rig.events(), rig.recv_part(0)), (vec![readable(0)], Some(("ab".into(), false))));
+    rig.accept(&piece(4, "UBE", "behind"));
+    rig.events();
+    assert_eq!(rig.recv_part(0), None);
+    rig.accept(&piece(2, "U", "cd"));
+    assert_eq!((rig.events(), rig.recv_part(0)), (vec![readable(0)], Some(("cd".into(), false))));
+    assert_eq!(rig.recv_part(0), None);
+    rig.accept(&piece(3, "UE", "ef"));
+    assert_eq!((rig.events(), rig.recv_part(0)), (vec![readable(0)], Some(("ef".into(), true))));
+    assert_eq!((rig.recv_part(0), rig.recv_part(0)), (Some(("behind".into(), true)), None));
+}
+
 /// An ordered message that waits for its turn is not read by parts before it, nor is one behind a gap.
 #[test]
 fn parts_wait_for_their_turn() {
