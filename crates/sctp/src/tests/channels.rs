@@ -1,10 +1,11 @@
 //! Data channels over rough networks (RFC 8831, RFC 8832).
 
 use super::*;
+use crate::wire;
 use crate::{
     ChannelCloseReason, ChannelEvent, ChannelId, ChannelInit, ChannelState, Channels, MessageKind, Role,
 };
-use straits_sim::seed;
+use straits_sim::{Verdict, seed};
 
 /// Channels and their owner, who reads everything.
 struct Owner {
@@ -157,5 +158,62 @@ fn many_channels_both_ways() {
         let received: usize = net.b.received.values().map(Vec::len).sum();
         assert_eq!(received, 50, "loss {loss}");
         assert_eq!(net.a.channels.association().state(), State::Established);
+    }
+}
+
+/// Whether a packet answers a request to reset streams (RFC 6525 §4.4).
+fn answers_a_reset(packet: &[u8]) -> bool {
+    let (_, chunks) = wire::parse(packet, true).expect("own packets are sound");
+    chunks.flatten().any(|chunk| {
+        let wire::Chunk::ReConfig(reconfig) = chunk else { return false };
+        let mut parameters = reconfig.parameters.iter().flatten();
+        parameters.any(|parameter| matches!(parameter, wire::ReconfigParameter::Response { .. }))
+    })
+}
+
+/// RFC 8831 §6.7: who knows that both directions were reset may use the stream again, before the other side does: what it
+/// sends there, and that it closes it, is for the next channel.
+#[test]
+fn a_stream_that_the_peer_uses_again_first() {
+    for closes in [false, true] {
+        let mut net = net(calm(), seed());
+        let now = net.now();
+        let first = net.b.channels.open(now, init("first")).unwrap();
+        net.run_until_idle();
+        let now = net.now();
+        let there = net.a.incoming()[0];
+        net.b.channels.channel(first).unwrap().send(now, MessageKind::Text, "unread".into()).unwrap();
+        // b performs the reset of a, and a does not hear of it.
+        net.b_to_a.set_filter(
+            |_, datagram| {
+                if answers_a_reset(&datagram.payload) { Verdict::Drop } else { Verdict::Pass }
+            },
+        );
+        net.a.channels.channel(there).unwrap().close(now);
+        net.run_until(ms(60_000), |net| net.b.state(first) == Some(ChannelState::Closed));
+        assert_eq!(net.a.state(there), Some(ChannelState::Closing));
+        let now = net.now();
+        let second = net.b.channels.open(now, init("second")).unwrap();
+        let streams = [first, second].map(|id| net.b.channels.channel(id).unwrap().stream_id());
+        assert_eq!(streams[0], streams[1]);
+        let mut channel = net.b.channels.channel(second).unwrap();
+        channel.send(now, MessageKind::Text, "for the second".into()).unwrap();
+        if closes {
+            channel.close(now);
+        }
+        net.run_for(ms(200));
+        let now = net.now();
+        assert_eq!(net.a.channels.channel(there).unwrap().recv(now), None);
+        net.b_to_a.clear_filter();
+        net.run_until_idle();
+        let second_there = net.a.incoming()[1];
+        assert_eq!(net.a.received[&there], ["unread"]);
+        assert_eq!(net.a.received[&second_there], ["for the second"]);
+        let mut closed = vec![(there, ChannelCloseReason::LocalClose)];
+        closed.extend(closes.then_some((second_there, ChannelCloseReason::RemoteClose)));
+        assert_eq!(net.a.closed(), closed);
+        let state = if closes { ChannelState::Closed } else { ChannelState::Open };
+        assert_eq!((net.a.state(second_there), net.b.state(second)), (Some(state), Some(state)));
+        assert!(net.elapsed() < ms(25_000), "before the peer is given up: {:?}", net.elapsed());
     }
 }

@@ -207,6 +207,20 @@ fn long_messages_begin_only_if_the_window_holds_them() {
     assert_eq!(begun, [0, 1, 4, 2, 3]);
 }
 
+/// Shorter messages that would fit do not overtake one that waits, or it would do so for ever.
+#[test]
+fn a_long_message_is_not_overtaken_by_shorter_ones() {
+    let mut bench = Bench::agreeing_on(wide(), Terms { peer_rwnd: 10_000, ..INTERLEAVED });
+    bench.a_rwnd = 10_000;
+    bench.part(0, vec![1; 5000], false).expect("sends");
+    bench.send(1, vec![1; 9000]);
+    bench.send(2, vec![1; 2000]);
+    assert!(streams(&bench.packets()).iter().all(|stream| *stream == 0));
+    bench.part(0, [], true).expect("ends");
+    let packets = bench.packets();
+    assert_eq!(streams(&packets)[..2], [0, 1], "{packets:?}");
+}
+
 /// It would wait for ever else.
 #[test]
 fn a_message_larger_than_the_window_may_begin_alone() {

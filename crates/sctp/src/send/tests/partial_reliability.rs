@@ -629,6 +629,31 @@ fn a_probe_may_be_given_up() {
     assert!(bench.sender.is_idle());
 }
 
+/// RFC 9260 §6.1 A: "the unacknowledged window probes SHOULD NOT increment the error counter": what was given up in front
+/// of the probe needs no room.
+#[test]
+fn a_probe_behind_what_was_given_up_is_one() {
+    let mut bench = bench();
+    bench.limited(0, vec![1; FULL], once());
+    bench.send(1, vec![1; FULL]);
+    bench.packets();
+    time_out(&mut bench);
+    assert_eq!(bench.tsns(), [vec![], vec![1]]);
+    let cwnd = bench.sender.stats().cwnd;
+    bench.a_rwnd = 0;
+    for _ in 0..3 {
+        bench.sack(0, &[]);
+        bench.packets();
+        assert_eq!(bench.run_to_deadline().1, Some(T3Expired { counts_as_error: false }));
+        assert_eq!(bench.tsns(), [vec![], vec![1]]);
+    }
+    assert_eq!(bench.sender.stats().cwnd, cwnd);
+    // It opens: the probe was dropped, so it leaves again at once.
+    bench.a_rwnd = WINDOW;
+    bench.sack(1, &[]);
+    assert_eq!(bench.tsns(), [[1]]);
+}
+
 /// RFC 9260 §6.3.1: no round trip is measured with what was given up.
 #[test]
 fn what_was_given_up_measures_nothing() {
