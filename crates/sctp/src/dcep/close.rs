@@ -241,7 +241,15 @@ impl Channels {
         self.events.push_back(ChannelEvent::Closed(id, reason));
     }
 
-    pub(super) fn on_association_closed(&mut self, reason: &CloseReason) {
+    pub(super) fn on_association_closed(&mut self, now: Instant, reason: &CloseReason) {
+        // No answer to our resets will come any more: what the peer sent for the next channels of their streams is theirs.
+        for id in self.streams.ids() {
+            let incoming = self.streams.get(id).map(|stream| stream.incoming);
+            if incoming == Some(Direction::Reset) && self.association.is_readable(id) {
+                self.streams.set_outgoing(id, Direction::Reset);
+                self.complete(now, id);
+            }
+        }
         self.established = false;
         self.early.clear();
         self.events.push_back(ChannelEvent::AssociationClosed(reason.clone()));

@@ -233,7 +233,7 @@ impl Channels {
                 Event::MessageTooLarge(stream) => self.on_too_large(now, stream),
                 // No channel is concerned.
                 Event::RemoteError { .. } => {}
-                Event::Closed(reason) => self.on_association_closed(&reason),
+                Event::Closed(reason) => self.on_association_closed(now, &reason),
             }
         }
     }
