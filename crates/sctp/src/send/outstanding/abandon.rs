@@ -17,6 +17,8 @@ pub(super) struct Abandonment {
     settled: u64,
     /// Advanced.Peer.Ack.Point, if it is beyond the cumulative TSN.
     point: u64,
+    /// Messages that begin here or before are named although they end behind the point.
+    pub(super) inside: u64,
 }
 
 /// A message that was given up.
@@ -115,6 +117,20 @@ impl Outstanding {
         }
     }
 
+    /// As `advance_point`, also into messages that end behind a chunk which the peer does not take: what it holds of them may
+    /// be what it lacks the room for.
+    ///
+    /// Only when none of their fragments can be underway any more: usrsctp aborts when one comes late. With DATA nothing
+    /// lies between the fragments of a message.
+    pub(in crate::send) fn advance_point_inside(&mut self) {
+        let Some(point) = self.first_unsettled().checked_sub(1) else { return };
+        let is_inside = |(&end, message): (&u64, &Message)| message.first <= point && point < end;
+        if point >= self.base && self.abandonment.messages.iter().any(is_inside) {
+            self.abandonment.point = self.abandonment.point.max(point);
+            self.abandonment.inside = point;
+        }
+    }
+
     /// The Advanced.Peer.Ack.Point, if it is beyond the cumulative TSN.
     pub(in crate::send) fn point(&self) -> Option<u64> {
         (self.abandonment.point >= self.base).then_some(self.abandonment.point)
@@ -160,7 +176,21 @@ impl Outstanding {
                 return Err(end);
             }
         }
+        self.name_unended(&mut skipped, point, room);
         Ok(skipped)
+    }
+
+    /// Adds the messages that the point lies inside of, as far as there is room; all are named when it comes to their end.
+    fn name_unended(&self, skipped: &mut Skipped, point: u64, room: usize) {
+        let limit = self.abandonment.inside.min(point);
+        for (_, message) in
+            self.abandonment.messages.range(point + 1..).filter(|(_, message)| message.first <= limit)
+        {
+            if skipped.len() == room {
+                return;
+            }
+            skipped.insert((message.stream, message.unordered), message.mid);
+        }
     }
 
     /// The lowest TSN that is in flight or lost; the next new one if there is none.
@@ -212,7 +242,7 @@ impl Abandonment {
     /// The peer reneged on a chunk: it is in flight again, and nothing may pass it.
     pub(super) fn unsettle(&mut self, number: u64) {
         if number < self.settled {
-            (self.settled, self.point) = (0, 0);
+            (self.settled, self.point, self.inside) = (0, 0, 0);
         }
     }
 

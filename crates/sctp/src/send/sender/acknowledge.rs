@@ -145,9 +145,13 @@ impl Sender {
         self.outstanding.mark_all_lost(now);
         self.recovery = None;
         self.fast_packet = false;
-        self.single_packet = true;
+        let again = std::mem::replace(&mut self.single_packet, true);
         self.window_full_below = 0;
         self.abandon_doomed(now);
+        // Nothing came through since it expired last.
+        if again {
+            self.outstanding.advance_point_inside();
+        }
         self.tell_again();
         self.readmit();
         self.arm_t3(now);

@@ -337,6 +337,28 @@ fn the_point_is_inside_no_message() {
     assert_eq!(bench.forwards(), [Forwarded { point: 6, skipped }]);
 }
 
+/// What the peer holds of a message that was given up may be what it lacks the room for: it is told of it although the
+/// message ends behind what it does not take.
+#[test]
+fn a_peer_without_room_is_told_of_messages_that_end_later() {
+    let mut bench = bench();
+    bench.limited(1, vec![1; 2 * I_FULL], once());
+    bench.limited(2, vec![2; 3 * I_FULL], once());
+    bench.send(3, vec![3; 3 * I_FULL]);
+    assert_eq!(streams(&bench.packets()), [1, 2, 3, 1, 2, 3, 2, 3]);
+    // It takes nothing: TSN 2, the first that it is to have, comes again and again.
+    for skipped in [None, Some(vec![(1, false, 0), (2, false, 0)])] {
+        bench.sack(0, &[]);
+        bench.run_to_deadline();
+        bench.packets();
+        let forwards: Vec<_> = skipped.into_iter().map(|skipped| Forwarded { point: 1, skipped }).collect();
+        assert_eq!(bench.forwards(), forwards);
+    }
+    // At their ends they are named again.
+    bench.sack(8, &[]);
+    assert!(bench.sender.is_idle());
+}
+
 /// More messages overlap than one chunk can name: it has to end inside some, which it does not name yet.
 #[test]
 fn overlapping_messages_of_two_thousand_streams_are_told() {

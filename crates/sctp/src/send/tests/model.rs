@@ -101,6 +101,7 @@ struct Message {
 struct Run {
     bench: Bench,
     peer: Peer,
+    first_mid: u32,
     limited: bool,
     messages: Vec<Message>,
     /// The message of the stream whose last part has not come.
@@ -121,6 +122,7 @@ impl Run {
         Self {
             bench,
             peer: Peer::default(),
+            first_mid,
             limited: terms.partial_reliability,
             messages: Vec::new(),
             open: BTreeMap::new(),
@@ -186,6 +188,10 @@ impl Run {
         for seen in packet {
             let seen = Seen { flags: seen.flags.replace('I', ""), ..seen };
             assert!(!seen.payload.is_empty());
+            assert!(
+                !self.told.iter().any(|told| self.names(told, &seen)),
+                "what was named is over: {seen:?}"
+            );
             let tsn = seen.tsn.wrapping_sub(self.bench.initial);
             let first = self.sent.entry(tsn).or_insert_with(|| seen.clone());
             assert_eq!(*first, seen, "a chunk stays what it is");
@@ -265,22 +271,22 @@ impl Run {
         panic!("it does not end: {:?}", self.bench.sender);
     }
 
-    fn judge(&self, first_mid: u32) {
+    fn judge(&self) {
         let sender = &self.bench.sender;
         assert_eq!((sender.undelivered(), sender.charged()), (0, 0));
         assert_eq!(sender.poll_timeout(), None);
-        self.judge_numbers(first_mid);
-        self.judge_forwards(first_mid);
+        self.judge_numbers();
+        self.judge_forwards();
         for (number, message) in self.messages.iter().enumerate() {
-            self.judge_message(number, message, first_mid);
+            self.judge_message(number, message);
         }
     }
 
     /// Messages of a stream follow each other without a gap in their numbers, and none begins before the end of another.
-    fn judge_numbers(&self, first_mid: u32) {
+    fn judge_numbers(&self) {
         let mut next: BTreeMap<(u16, bool), u32> = BTreeMap::new();
         for (seen, unordered) in self.sent.values().map(|seen| (seen, seen.flags.contains('U'))) {
-            let first = if unordered { 0 } else { first_mid };
+            let first = if unordered { 0 } else { self.first_mid };
             let next = next.entry((seen.stream, unordered)).or_insert(first);
             if seen.flags.contains('B') {
                 assert_eq!(seen.ssn, self.number(*next));
@@ -291,28 +297,30 @@ impl Run {
         }
     }
 
-    /// What was named is over: nothing of it has a TSN behind the point.
-    fn judge_forwards(&self, first_mid: u32) {
-        let interleaving = self.bench.sender.outstanding.format() == Format::IData;
+    /// With DATA what was named is over: nothing of it has a TSN behind the point.
+    fn judge_forwards(&self) {
+        if self.bench.sender.outstanding.format() == Format::IData {
+            return;
+        }
         for told in &self.told {
             let next = self.sent.get(&(told.point + 1));
-            assert!(interleaving || next.is_none_or(|next| next.flags.contains('B')), "inside a message");
-            for &(stream, unordered, ssn) in &told.skipped {
-                let end = self.distance(unordered, ssn, first_mid);
-                let of_stream = |seen: &&Seen| seen.stream == stream && seen.flags.contains('U') == unordered;
-                for seen in self.sent.values().filter(of_stream) {
-                    let named = self.distance(unordered, seen.ssn, first_mid) <= end;
-                    assert!(
-                        !named || seen.tsn.wrapping_sub(self.bench.initial) <= told.point,
-                        "{told:?} {seen:?}"
-                    );
-                }
+            assert!(next.is_none_or(|next| next.flags.contains('B')), "inside a message");
+            for (tsn, seen) in &self.sent {
+                assert!(*tsn <= told.point || !self.names(told, seen), "{told:?} {seen:?}");
             }
         }
     }
 
+    /// Whether this tells that the message of a chunk was given up.
+    fn names(&self, told: &Forwarded, seen: &Seen) -> bool {
+        let unordered = seen.flags.contains('U');
+        told.skipped.iter().any(|&(stream, u, ssn)| {
+            (stream, u) == (seen.stream, unordered) && self.distance(u, seen.ssn) <= self.distance(u, ssn)
+        })
+    }
+
     /// It arrived whole, or it is named, or it never left.
-    fn judge_message(&self, number: usize, message: &Message, first_mid: u32) {
+    fn judge_message(&self, number: usize, message: &Message) {
         let is_of = |seen: &&Seen| usize::from(seen.payload[0]) == number;
         let arrived: usize = self.peer.got.values().filter(is_of).map(|seen| seen.payload.len()).sum();
         if !message.limited {
@@ -329,11 +337,10 @@ impl Run {
                 .all(|(tsn, _)| self.peer.got.contains_key(tsn));
         let listed = !unordered || self.bench.sender.outstanding.format() == Format::IData;
         if !whole && listed {
-            let own = self.distance(unordered, seen.ssn, first_mid);
-            let named = self.told.iter().flat_map(|told| &told.skipped).any(|&(stream, u, ssn)| {
-                (stream, u) == (message.stream, unordered) && self.distance(u, ssn, first_mid) >= own
-            });
-            assert!(named, "message {number} is neither whole nor named");
+            assert!(
+                self.told.iter().any(|told| self.names(told, seen)),
+                "message {number} is neither whole nor named"
+            );
         }
     }
 
@@ -346,8 +353,8 @@ impl Run {
     }
 
     /// How many messages after the first one of its kind.
-    fn distance(&self, unordered: bool, number: u32, first_mid: u32) -> u32 {
-        self.number(number.wrapping_sub(if unordered { 0 } else { first_mid }))
+    fn distance(&self, unordered: bool, number: u32) -> u32 {
+        self.number(number.wrapping_sub(if unordered { 0 } else { self.first_mid }))
     }
 }
 
@@ -359,7 +366,7 @@ fn run(initial: u32, first_mid: u32, terms: Terms, steps: Vec<Step>) {
         run.check();
     }
     run.finish();
-    run.judge(first_mid);
+    run.judge();
 }
 
 proptest! {
