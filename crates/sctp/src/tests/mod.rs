@@ -6,6 +6,7 @@ mod determinism;
 mod ending;
 mod flow;
 mod handshake;
+mod random;
 mod recovery;
 
 use crate::{Association, Config, Event, Ppid, Reliability, State, Stats, StreamId};
