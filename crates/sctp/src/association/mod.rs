@@ -219,6 +219,8 @@ impl Association {
         self.on_reconfig_timer(now);
         self.on_heartbeat_timer(now);
         self.settle(now);
+        #[cfg(any(test, feature = "__fuzzing"))]
+        assert!(self.poll_timeout().is_none_or(|next| next > now), "a timer in the past");
     }
 
     /// When to call `handle_timeout` next; none while it is idle for good.
@@ -540,6 +542,12 @@ impl Association {
     /// What must hold after each input.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(crate) fn check_invariants(&self) {
+        if self.sender.charged() <= MAX_RECOUNT {
+            self.sender.check_invariants();
+        }
+        if self.receiver.charge() <= MAX_RECOUNT {
+            self.receiver.check_invariants();
+        }
         let halves = self.sender.poll_timeout();
         if self.phase.sends_data() {
             assert!(
@@ -568,6 +576,9 @@ fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
+/// Bytes held above which they are not counted again after each input.
+#[cfg(any(test, feature = "__fuzzing"))]
+const MAX_RECOUNT: usize = 64 << 10;
 /// RFC 9260 §3.2.
 const INIT: u8 = 1;
 const COOKIE_ECHO: u8 = 10;

@@ -118,7 +118,7 @@ impl Assembler {
     }
 
     /// What `charge` must be.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
         match self {
             Self::Sequential(reassembly) => reassembly.recount(),

@@ -237,7 +237,7 @@ impl Inboxes {
     }
 
     /// What `charge` must be.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
         let held = self.reset.iter().flat_map(|reset| &reset.held).map(|complete| complete.body.charge());
         self.streams.values().map(Stream::recount).sum::<usize>() + held.sum::<usize>()

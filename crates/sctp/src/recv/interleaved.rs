@@ -222,7 +222,7 @@ impl Interleaved {
     }
 
     /// What `charge` must be.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
         self.now.partials.values().chain(self.later.partials.values()).map(Partial::recount).sum()
     }

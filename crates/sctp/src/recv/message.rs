@@ -223,7 +223,7 @@ impl Pieces {
     }
 
     /// What `charge` must be.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
         let pieces = std::iter::once(&self.head).chain(&self.more).filter(|piece| !piece.is_empty());
         pieces.map(|piece| piece.len() + CHUNK_OVERHEAD).sum()

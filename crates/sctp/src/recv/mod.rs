@@ -317,6 +317,16 @@ impl Receiver {
     pub(crate) fn stats(&self) -> ReceiverStats {
         self.stats
     }
+
+    /// What must hold after each input: what is held is what was counted, and it is bounded. Counts all there is.
+    #[cfg(any(test, feature = "__fuzzing"))]
+    pub(crate) fn check_invariants(&self) {
+        let held = self.charge() - self.held;
+        assert_eq!(held, self.assembler.recount() + self.inboxes.recount(), "bytes held");
+        assert!(self.window() <= self.config.window, "a window of {}", self.window());
+        let largest = self.config.window.saturating_mul(2).saturating_add(self.config.max_message_size);
+        assert!(held <= largest.saturating_add(CHUNK_OVERHEAD), "{held} bytes held");
+    }
 }
 
 /// Charged for every buffer held beside its bytes, so that tiny messages cannot take many times the window.

@@ -139,7 +139,7 @@ impl Partial {
     }
 
     /// What `charge` must be.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
         let islands = self.islands.values().map(|island| &island.pieces);
         std::iter::once(&self.front).chain(islands).map(|pieces| pieces.recount().max(CHUNK_OVERHEAD)).sum()

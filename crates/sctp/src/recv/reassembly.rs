@@ -174,7 +174,7 @@ impl Reassembly {
     }
 
     /// What `charge` must be.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
         self.current.iter().chain(self.runs.values()).map(|run| run.pieces.recount()).sum()
     }

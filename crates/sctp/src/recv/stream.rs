@@ -122,7 +122,7 @@ impl Stream {
     }
 
     /// What this holds counts against the window.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
         let inbox: usize = self.inbox.iter().map(Entry::charge).sum();
         inbox + self.waiting.values().map(|complete| complete.body.charge()).sum::<usize>()

@@ -4,6 +4,8 @@
 //! one before it: O(newly acknowledged + blocks), whatever is outstanding.
 
 mod abandon;
+#[cfg(any(test, feature = "__fuzzing"))]
+mod invariants;
 mod order;
 
 use super::chunk::{Chunk, Format, charge};

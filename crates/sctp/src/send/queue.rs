@@ -1,6 +1,8 @@
 //! Messages that are not, or not wholly, on the wire yet (RFC 9260 §6.5, §6.9).
 
 mod discard;
+#[cfg(any(test, feature = "__fuzzing"))]
+mod invariants;
 mod stream;
 mod turns;
 

@@ -385,6 +385,13 @@ impl Sender {
         if self.queue.is_paused(stream) { Err(SendError::Resetting(stream)) } else { Ok(()) }
     }
 
+    /// What must hold after each input. Counts all there is.
+    #[cfg(any(test, feature = "__fuzzing"))]
+    pub(crate) fn check_invariants(&self) {
+        self.queue.check_invariants();
+        self.outstanding.check_invariants();
+    }
+
     fn check_send(&mut self, stream: StreamId, len: usize) -> Result<(), SendError> {
         self.check_stream(stream)?;
         let message = self.queue.open_len(stream).unwrap_or(0).saturating_add(len);
@@ -420,7 +427,8 @@ impl Sender {
         self.queue.note_window(self.a_rwnd);
     }
 
-    fn charged(&self) -> usize {
+    /// Bytes queued and outstanding, and their overhead.
+    pub(crate) fn charged(&self) -> usize {
         self.queue.charged() + self.outstanding.charged()
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 fn defer(rig: &mut Rig, last: u32, streams: &[u16]) {
     let streams: Vec<_> = streams.iter().map(|&stream| StreamId(stream)).collect();
     assert_eq!(rig.receiver.reset_request(Tsn(last), &streams), ResetOutcome::InProgress);
-    rig.check();
+    rig.receiver.check_invariants();
 }
 
 fn was_reset(rig: &mut Rig) -> bool {

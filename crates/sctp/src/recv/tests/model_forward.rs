@@ -270,7 +270,7 @@ impl Run {
             let last = self.model.plan.tsn_before(self.model.plan.reset);
             let outcome = self.rig.receiver.reset_request(Tsn(last), &[StreamId(0)]);
             assert!(matches!(outcome, ResetOutcome::Done | ResetOutcome::InProgress), "{outcome:?}");
-            self.rig.check();
+            self.rig.receiver.check_invariants();
         }
     }
 
@@ -489,7 +489,7 @@ proptest! {
             if is_over {
                 break;
             }
-            rig.check();
+            rig.receiver.check_invariants();
         }
     }
 }

@@ -9,7 +9,7 @@ fn reset(streams: &[u16]) -> ReceiverEvent {
 fn request(rig: &mut Rig, last: u32, streams: &[u16]) -> ResetOutcome {
     let streams: Vec<_> = streams.iter().map(|&stream| StreamId(stream)).collect();
     let outcome = rig.receiver.reset_request(Tsn(last), &streams);
-    rig.check();
+    rig.receiver.check_invariants();
     outcome
 }
 

@@ -134,7 +134,7 @@ impl Queue {
 
 impl Room {
     /// Bytes and messages that have a place.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.reserved, self.messages)
     }

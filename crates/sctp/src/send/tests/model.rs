@@ -243,8 +243,7 @@ impl Run {
     fn check(&self) {
         let sender = &self.bench.sender;
         self.bench.check_timers();
-        sender.outstanding.audit();
-        sender.queue.audit();
+        sender.check_invariants();
         assert!(sender.forward_tsn_due() <= sender.wants_to_send(self.bench.now));
     }
 

@@ -13,7 +13,7 @@ impl Outstanding {
             .iter()
             .map(|tx| (tx.chunk.data.len(), tx.state, tx.misses, tx.fast_retransmitted, tx.transmissions))
             .collect();
-        let (forwards, mut backwards) = (self.walk(Self::following, true), self.walk(Self::preceding, false));
+        let (forwards, mut backwards) = self.transmissions();
         backwards.reverse();
         assert_eq!(forwards, backwards, "the list is the same both ways");
         format!(
@@ -24,45 +24,6 @@ impl Outstanding {
             self.timed,
             (self.in_flight, self.in_flight_payload, self.payload, self.charged)
         )
-    }
-
-    /// The gauges equal a recount, messages are given up whole, and the point is where it may be.
-    pub(in crate::send) fn audit(&self) {
-        self.snapshot();
-        let sum = |of: &[TxState], size: &dyn Fn(usize) -> usize| -> usize {
-            let chosen = self.txs.iter().filter(|tx| of.contains(&tx.state));
-            chosen.map(|tx| size(tx.chunk.data.len())).sum()
-        };
-        let live = [TxState::InFlight, TxState::Acked, TxState::Lost];
-        assert_eq!(self.in_flight, sum(&[TxState::InFlight], &|len| self.format.chunk_size(len)));
-        assert_eq!(self.in_flight_payload, sum(&[TxState::InFlight], &|len| len));
-        assert_eq!((self.payload, self.charged), (sum(&live, &|len| len), sum(&live, &charge)));
-        assert_eq!(sum(&[TxState::Abandoned], &|len| len), 0, "what was given up holds no memory");
-        let lost = self.txs.iter().filter(|tx| tx.state == TxState::Lost).count();
-        assert_eq!(self.lost.is_empty(), lost == 0);
-        let given_up = |number: u64| self.txs[self.index(number)].state == TxState::Abandoned;
-        for number in self.base..self.next_tsn() {
-            let chunk = &self.txs[self.index(number)].chunk;
-            if let Some(earlier) = self.earlier_fragment(number, chunk) {
-                assert_eq!(given_up(earlier), given_up(number), "messages are given up whole");
-            }
-        }
-        self.audit_point();
-    }
-
-    fn audit_point(&self) {
-        let Some(point) = self.point() else { return };
-        let settled = |tx: &Tx| matches!(tx.state, TxState::Acked | TxState::Abandoned);
-        let below = self.txs.iter().take(self.index(point) + 1);
-        assert!(below.clone().all(settled), "nothing that is needed is passed");
-        let last = below.last().expect("the point is outstanding");
-        let is_end = last.state == TxState::Abandoned && last.chunk.end;
-        assert!(is_end || point <= self.abandonment.inside, "it is at the end of a message");
-    }
-
-    fn walk(&self, step: fn(&Self, u64) -> Option<u64>, from_first: bool) -> Vec<u64> {
-        let start = self.order.ends.map(|(first, last)| if from_first { first } else { last });
-        std::iter::successors(start, |number| step(self, *number)).collect()
     }
 }
 
@@ -269,7 +230,7 @@ fn compare(outstanding: &Outstanding, model: &Model) -> Result<(), TestCaseError
     prop_assert_eq!(outstanding.charged(), model.sum(charge, &all));
     prop_assert_eq!(outstanding.has_lost(), !model.with_state(TxState::Lost).is_empty());
     outstanding.snapshot();
-    let listed: BTreeSet<u64> = outstanding.walk(Outstanding::following, true).into_iter().collect();
+    let listed: BTreeSet<u64> = outstanding.transmissions().0.into_iter().collect();
     prop_assert_eq!(listed, model.with_state(TxState::InFlight));
     for (tx, chunk) in outstanding.txs.iter().zip(model.chunks.values()) {
         prop_assert_eq!((tx.state, tx.fast_retransmitted), (chunk.state, chunk.fast_retransmitted));

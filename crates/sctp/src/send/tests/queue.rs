@@ -13,38 +13,6 @@ impl Queue {
         self.slots[at(slot)].ordered = Mid(next);
     }
 
-    /// The gauges equal a recount, and each stream stands where it should.
-    pub(in crate::send) fn audit(&self) {
-        let pieces = || self.slots.iter().flat_map(|stream| &stream.pieces);
-        assert_eq!(self.buffered, pieces().map(|piece| piece.data.len()).sum::<usize>());
-        assert_eq!(self.charged, pieces().map(|piece| charge(piece.data.len())).sum::<usize>());
-        let mut deadlines: BTreeMap<(Instant, u32), usize> = BTreeMap::new();
-        for (slot, stream) in self.index.values().map(|&slot| (slot, &self.slots[at(slot)])) {
-            assert_eq!(stream.buffered, stream.pieces.iter().map(|piece| piece.data.len()).sum::<usize>());
-            assert_eq!(stream.ends, stream.pieces.iter().filter(|piece| piece.last).count());
-            let ended = stream.pieces.iter().filter(|piece| piece.last).map(|piece| piece.kind);
-            let open = stream.open.filter(|open| !open.discarded).map(|open| open.kind);
-            for deadline in ended.chain(open).filter_map(|kind| kind.limit.deadline()) {
-                *deadlines.entry((deadline, slot)).or_default() += 1;
-            }
-            let ready = stream.next(slot, self.fragment).is_some();
-            let held = stream.begun && self.format == Format::Data;
-            assert_eq!(stream.turn != Turn::Idle, ready || held, "{stream:?}");
-        }
-        assert_eq!(self.deadlines, deadlines);
-        self.audit_room();
-    }
-
-    /// No stream waits without another one to wait for.
-    fn audit_room(&self) {
-        let reserved: Vec<_> =
-            self.slots.iter().map(|stream| stream.reserved).filter(|reserved| *reserved > 0).collect();
-        let waits = self.slots.iter().any(|stream| stream.turn == Turn::Waiting);
-        assert_eq!(self.room.counts(), (reserved.iter().sum(), reserved.len()));
-        assert!(!waits || !reserved.is_empty());
-        assert!(reserved.is_empty() || self.format == Format::IData);
-    }
-
     /// Whether nothing is queued or unacknowledged on the stream.
     pub(in crate::send) fn is_drained(&self, stream: StreamId) -> bool {
         self.stream(stream).is_none_or(Stream::is_drained)

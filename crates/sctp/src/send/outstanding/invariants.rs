@@ -1,0 +1,52 @@
+//! What must hold of the outstanding chunks after each input.
+
+use super::super::chunk::charge;
+use super::{Outstanding, Tx, TxState};
+
+impl Outstanding {
+    /// The gauges equal a recount, messages are given up whole, and the point is where it may be.
+    pub(in crate::send) fn check_invariants(&self) {
+        let (forwards, mut backwards) = self.transmissions();
+        backwards.reverse();
+        assert_eq!(forwards, backwards, "the list is the same both ways");
+        let sum = |of: &[TxState], size: &dyn Fn(usize) -> usize| -> usize {
+            let chosen = self.txs.iter().filter(|tx| of.contains(&tx.state));
+            chosen.map(|tx| size(tx.chunk.data.len())).sum()
+        };
+        let live = [TxState::InFlight, TxState::Acked, TxState::Lost];
+        assert_eq!(self.in_flight, sum(&[TxState::InFlight], &|len| self.format.chunk_size(len)));
+        assert_eq!(self.in_flight_payload, sum(&[TxState::InFlight], &|len| len));
+        assert_eq!((self.payload, self.charged), (sum(&live, &|len| len), sum(&live, &charge)));
+        assert_eq!(sum(&[TxState::Abandoned], &|len| len), 0, "what was given up holds no memory");
+        let lost = self.txs.iter().filter(|tx| tx.state == TxState::Lost).count();
+        assert_eq!(self.lost.is_empty(), lost == 0);
+        let given_up = |number: u64| self.txs[self.index(number)].state == TxState::Abandoned;
+        for number in self.base..self.next_tsn() {
+            let chunk = &self.txs[self.index(number)].chunk;
+            if let Some(earlier) = self.earlier_fragment(number, chunk) {
+                assert_eq!(given_up(earlier), given_up(number), "messages are given up whole");
+            }
+        }
+        self.check_point();
+    }
+
+    fn check_point(&self) {
+        let Some(point) = self.point() else { return };
+        let settled = |tx: &Tx| matches!(tx.state, TxState::Acked | TxState::Abandoned);
+        let below = self.txs.iter().take(self.index(point) + 1);
+        assert!(below.clone().all(settled), "nothing that is needed is passed");
+        let last = below.last().expect("the point is outstanding");
+        let is_end = last.state == TxState::Abandoned && last.chunk.end;
+        assert!(is_end || point <= self.abandonment.inside, "it is at the end of a message");
+    }
+
+    /// The TSNs in flight in the order in which they were sent, walked from either end.
+    pub(super) fn transmissions(&self) -> (Vec<u64>, Vec<u64>) {
+        (self.walk(Self::following, true), self.walk(Self::preceding, false))
+    }
+
+    fn walk(&self, step: fn(&Self, u64) -> Option<u64>, from_first: bool) -> Vec<u64> {
+        let start = self.order.ends.map(|(first, last)| if from_first { first } else { last });
+        std::iter::successors(start, |number| step(self, *number)).collect()
+    }
+}
