@@ -47,7 +47,10 @@ impl Run {
             let now = run.net.now();
             run.user(side).channels.connect(now);
         }
+        run.net.run_for(BAD_START);
+        run.net.set_conditions(calm());
         run.net.run_until(PATIENCE, |net| [&net.a, &net.b].iter().all(|user| user.is_up()));
+        run.net.set_conditions(script.weather.conditions());
         run
     }
 
@@ -164,6 +167,8 @@ proptest! {
 
 /// Some ten seconds of `cargo test`.
 const CASES: u32 = 300;
+/// So long the set-up has to do with the weather as it is.
+const BAD_START: Duration = Duration::from_secs(5);
 /// Within this everything that can be done is done once the network is good again: some ten times RTO.Max, and the transfer
 /// of what was queued.
 const PATIENCE: Duration = Duration::from_secs(120);
