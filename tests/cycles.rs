@@ -322,8 +322,7 @@ const ROUNDS: usize = 20;
 /// Cycles under way at a time.
 const AT_A_TIME: usize = 16;
 /// A leak of one byte in a cycle would be 180 000 in the full run.
-/// The 512 TSNs that each end remembers of its retransmissions fill up only in time.
-const MAX_GROWTH: usize = 48 << 10;
+const MAX_GROWTH: usize = 16 << 10;
 /// Both ends, the network between them, and what is on its way.
 const MAX_PEAK: usize = 1 << 20;
 
