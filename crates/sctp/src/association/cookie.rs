@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+use super::random::nonzero;
 use bytes::{BufMut, Bytes, BytesMut};
 use hmac::{Hmac, KeyInit, Mac};
 use rand::{Rng, SeedableRng};
@@ -38,6 +39,12 @@ pub(super) struct Cookie {
 pub(super) struct TieTags {
     pub(super) local: u32,
     pub(super) peer: u32,
+}
+
+impl TieTags {
+    pub(super) fn random(rng: &mut impl Rng) -> Self {
+        Self { local: nonzero(rng), peer: nonzero(rng) }
+    }
 }
 
 /// What the peer can, as it said in its INIT or INIT ACK.

@@ -4,7 +4,7 @@
 use super::control::Control;
 use super::cookie::{Cookie, TieTags};
 use super::errors::Fault;
-use super::handshake::{LocalInit, nonzero};
+use super::handshake::LocalInit;
 use super::state::{Phase, Tcb};
 use super::{Association, CloseReason, Event, Inbound, TimeoutKind};
 use crate::number::Tsn;
@@ -211,7 +211,7 @@ impl Association {
             outgoing_streams: cookie.outgoing_streams,
             incoming_streams: cookie.incoming_streams,
             capabilities: cookie.capabilities,
-            tie_tags: TieTags { local: nonzero(&mut self.rng), peer: nonzero(&mut self.rng) },
+            tie_tags: TieTags::random(&mut self.random.generator()),
         }
     }
 }

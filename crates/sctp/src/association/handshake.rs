@@ -5,6 +5,7 @@
 use super::control::{Control, InitAck};
 use super::cookie::{Capabilities, Cookie, TieTags};
 use super::errors::Fault;
+use super::random::nonzero;
 use super::state::{Phase, Tcb};
 use super::{Association, CloseReason, Config, TimeoutKind};
 use crate::number::Tsn;
@@ -123,7 +124,7 @@ impl Association {
             | Phase::ShutdownSent { tcb, .. }
             | Phase::ShutdownReceived { tcb, .. } => {
                 let ties = tcb.tie_tags;
-                (LocalInit::random(&mut self.rng), ties)
+                (LocalInit::random(&mut self.random.generator()), ties)
             }
             // RFC 9260 §9.2: "it SHOULD discard the INIT chunk and retransmit the SHUTDOWN ACK chunk."
             Phase::ShutdownAckSent { .. } => return self.control.push(Control::ShutdownAck),
@@ -187,7 +188,7 @@ impl Association {
             });
             return self.end(now, CloseReason::RemoteViolation(what));
         }
-        let tie_tags = TieTags { local: nonzero(&mut self.rng), peer: nonzero(&mut self.rng) };
+        let tie_tags = TieTags::random(&mut self.random.generator());
         let tcb = self.agree(init, self.local, self.capabilities(&offer), tie_tags);
         let cookie = Bytes::copy_from_slice(offer.cookie.unwrap_or_default());
         let t1 = self.start_t1(now);
@@ -315,15 +316,6 @@ fn joined(parameters: &[Bytes]) -> Bytes {
         bytes.put_slice(parameter);
     }
     bytes.freeze()
-}
-
-pub(super) fn nonzero(rng: &mut impl Rng) -> u32 {
-    loop {
-        let number = rng.next_u32();
-        if number != 0 {
-            return number;
-        }
-    }
 }
 
 /// RFC 9260 §3.3.2: "The Advertised Receiver Window Credit MUST NOT be smaller than 1500."

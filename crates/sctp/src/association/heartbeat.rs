@@ -63,7 +63,7 @@ impl Association {
             return;
         }
         let rto = self.sender.rto();
-        let jitter = (rto / JITTER_STEPS).saturating_mul(self.rng.next_u32() % JITTER_STEPS);
+        let jitter = (rto / JITTER_STEPS).saturating_mul(self.random.generator().next_u32() % JITTER_STEPS);
         let whole = interval.saturating_add(rto / 2).saturating_add(jitter);
         let left = whole.saturating_sub(now.saturating_duration_since(since));
         // What is due already is due next: a timer of zero duration would not run.
@@ -95,7 +95,7 @@ impl Association {
         // RFC 9260 §8.3: not before the association is up, nor once SHUTDOWN or SHUTDOWN ACK was sent.
         let is_waiting = self.prober.probe.is_some_and(|probe| probe.deadline.is_some());
         if self.phase.sends_data() && !is_waiting {
-            let nonce = self.rng.next_u64();
+            let nonce = self.random.generator().next_u64();
             self.prober.probe =
                 Some(Probe { nonce, sent: now, deadline: now.checked_add(self.sender.rto()) });
             self.control.push(Control::Heartbeat { nonce });

@@ -11,6 +11,7 @@ mod handshake;
 mod heartbeat;
 mod limits;
 mod ootb;
+mod random;
 mod reconfig;
 mod reset;
 mod shutdown;
@@ -35,8 +36,7 @@ use echo::Echoed;
 use handshake::LocalInit;
 use heartbeat::Prober;
 use ootb::RateLimit;
-use rand::SeedableRng;
-use rand_chacha::ChaCha12Rng;
+use random::Random;
 use reset::Reset;
 use state::Phase;
 use stats::Counters;
@@ -56,7 +56,7 @@ pub struct Association {
     /// What our INIT says, or said.
     local: LocalInit,
     jar: CookieJar,
-    rng: ChaCha12Rng,
+    random: Random,
     sender: Sender,
     receiver: Receiver,
     control: ControlQueue,
@@ -92,13 +92,13 @@ impl Association {
     ///
     /// Tags, numbers and cookie keys are derived from `seed`, which must be random and used once.
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
-        let mut rng = ChaCha12Rng::from_seed(seed);
-        let local = LocalInit::random(&mut rng);
+        let mut random = Random::new(seed);
+        let local = LocalInit::random(&mut random.generator());
         Self {
             phase: Phase::Idle,
             local,
             jar: CookieJar::new(seed, now),
-            rng,
+            random,
             sender: Sender::new(config.sender()),
             receiver: Receiver::new(config.receiver()),
             control: ControlQueue::new(config.limits.queued_answers),
