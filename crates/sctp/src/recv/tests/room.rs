@@ -123,6 +123,29 @@ fn full_of_fragments_is_no_deadlock() {
     assert!(rig.recv(0).is_some());
 }
 
+/// A message that fills twice the window goes on although others come between its fragments and wait to be read: the
+/// reader may come only when all that the socket had was handled.
+#[test]
+fn a_little_to_read_does_not_stop_a_message_larger_than_the_window() {
+    let mut rig = Rig::interleaved_with(|config| {
+        config.window = SMALL;
+        config.max_message_size = SMALL * 4;
+    });
+    let mut tsn = 1;
+    for fsn in 0..200 {
+        let flags = ["", "B", "E"][usize::from(fsn == 0) + 2 * usize::from(fsn == 199)];
+        rig.accept_i(&shard(tsn, 53, "BE", "other").stream(1).mid(fsn));
+        rig.accept_i(&shard(tsn + 1, if fsn == 0 { 53 } else { fsn }, flags, [b'x'; 1000]));
+        tsn += 2;
+        if fsn % 10 == 0 {
+            rig.due();
+            rig.recv_all(1);
+            rig.due();
+        }
+    }
+    assert_eq!(rig.recv(0).unwrap().len(), 200_000);
+}
+
 /// Beyond twice the window nothing is taken while the application could read, whatever the peer ignores.
 #[test]
 fn hard_cap() {
