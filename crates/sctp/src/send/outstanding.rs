@@ -342,6 +342,10 @@ impl Outstanding {
             }
             released(&tx.chunk);
         }
+        // An association at rest does not hold what its largest window took.
+        if self.txs.is_empty() && self.txs.capacity() > KEPT {
+            self.txs = VecDeque::new();
+        }
         self.abandonment.forget_below(self.base);
         self.lost.forget_below(self.base);
         self.unwrapper.note(cumulative);
@@ -501,6 +505,8 @@ fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl
     }
 }
 
+/// So many chunks have a place when none is outstanding: those of a first flight.
+const KEPT: usize = 16;
 /// RFC 9260 §7.2.4: "for a total of three missing reports".
 const MISSES: u8 = 3;
 
