@@ -21,10 +21,29 @@ const DEVIATIONS: &[Deviation] = &[
                   §4.2.7 binds it to support what it lists, and some deployed stacks say it only there.",
     },
     Deviation {
+        source: "RFC 6525 §5.1.2",
+        rule: "MUST stop assigning new SSNs to new user data provided by the upper layer for the affected streams and queue \
+               it.",
+        instead: "Messages for a stream that is being reset are refused with `SendError::Resetting`: a queue for them might \
+                  never drain, and a data channel is over when its stream is reset.",
+    },
+    Deviation {
+        source: "RFC 6525 §5.1.2",
+        rule: "the stream numbers MUST be copied from the Incoming SSN Reset Request Parameter to the Outgoing SSN Reset \
+               Request Parameter.",
+        instead: "A peer that asks for all streams is answered with those that were used: the others are at 0 already.",
+    },
+    Deviation {
         source: "RFC 6525 §5.2.2",
         rule: "MUST be marked as acknowledged",
         instead: "The response sequence number of an incoming reset request is not read: deployed stacks put their own \
                   number there.",
+    },
+    Deviation {
+        source: "RFC 6525 §5.2.3",
+        rule: "Even in such a situation, the Incoming SSN Reset MUST be processed normally",
+        instead: "Streams of our own request that is in flight are not reset a second time when the peer asks for them: by \
+                  then they may carry another channel.",
     },
     Deviation {
         source: "RFC 7675 §5.1",
@@ -77,6 +96,12 @@ const DEVIATIONS: &[Deviation] = &[
         rule: "The initial cwnd before data transmission MUST be set to min(4 * PMDCS, max(2 * PMDCS, 4404)) bytes",
         instead: "Ten packets, as TCP does (RFC 6928) and every other data-channel stack. `Config::strict` follows the \
                   text.",
+    },
+    Deviation {
+        source: "RFC 9260 §8.3",
+        rule: "MUST respond to a HEARTBEAT chunk with a HEARTBEAT ACK chunk",
+        instead: "At most 20 are answered in a second (`Limits::heartbeat_answers_per_second`), and none that does not fit \
+                  into a packet with its answer's headers: both would be work that a hostile peer has for nothing.",
     },
     Deviation {
         source: "RFC 9260 §8.4",
