@@ -196,13 +196,13 @@ impl Receiver {
         // A message larger than the window can only be completed beyond it, by what comes next. A little to read is no
         // reason to drop that: the peer would come to know of it by a timeout.
         let limit = cap.saturating_add(self.config.max_message_size).saturating_add(CHUNK_OVERHEAD);
-        let has_much = self.inboxes.charge().saturating_add(self.held) > self.config.window / 4;
-        match (self.has_readable(), charge <= limit) {
-            (false, true) => Ok(()),
-            (false, false) => Err(DataOutcome::OutOfResource),
-            (true, true) if !is_shut && !has_much => Ok(()),
-            (true, _) => Err(DataOutcome::Dropped(DropReason::BufferFull)),
+        if charge <= limit && !self.has_much_readable() {
+            return Ok(());
         }
+        if self.has_readable() {
+            return Err(DataOutcome::Dropped(DropReason::BufferFull));
+        }
+        Err(DataOutcome::OutOfResource)
     }
 
     /// A chunk of this stream is taken: hands on what it led to.

@@ -53,15 +53,24 @@ impl Receiver {
 
     /// Whether the application could free something.
     pub(super) fn has_readable(&self) -> bool {
-        self.held > 0
-            || self.inboxes.has_messages()
-            || match &self.assembler {
-                Assembler::Sequential(reassembly) => {
-                    let part = reassembly.readable_part();
-                    part.is_some_and(|(stream, ..)| self.inboxes.reads_parts(stream))
-                }
-                Assembler::Interleaved(_) => self.inboxes.part_readers().any(|stream| self.part_of(stream)),
+        self.held > 0 || self.inboxes.has_messages() || self.has_readable_part()
+    }
+
+    /// Whether the application could free so much that it is worth waiting for it. A little to read, which it may leave
+    /// where it is, is not what fills the window.
+    pub(super) fn has_much_readable(&self) -> bool {
+        let is_much = self.inboxes.charge().saturating_add(self.held) > self.config.window / 4;
+        self.has_readable_part() || (is_much && self.has_readable())
+    }
+
+    fn has_readable_part(&self) -> bool {
+        match &self.assembler {
+            Assembler::Sequential(reassembly) => {
+                let part = reassembly.readable_part();
+                part.is_some_and(|(stream, ..)| self.inboxes.reads_parts(stream))
             }
+            Assembler::Interleaved(_) => self.inboxes.part_readers().any(|stream| self.part_of(stream)),
+        }
     }
 
     /// Whether a part of the next message of this stream can be read while that is arriving.

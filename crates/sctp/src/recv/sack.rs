@@ -55,8 +55,8 @@ impl Receiver {
     pub(crate) fn window(&self) -> usize {
         let window = self.config.window.saturating_sub(self.charge());
         let least = STARVED_WINDOW.min(self.config.window);
-        // If the application cannot free anything, a message larger than the window must trickle in.
-        if window < least && !self.tracker.has_gaps() && !self.has_readable() { least } else { window }
+        // If the application cannot free much, a message larger than the window must trickle in.
+        if window < least && !self.tracker.has_gaps() && !self.has_much_readable() { least } else { window }
     }
 
     /// RFC 9260 §6.2: "send a window update only if the window can be increased by at least a quarter of the receive
@@ -87,7 +87,7 @@ impl Receiver {
     }
 }
 
-/// The window that is advertised at least while the application has nothing to read: four packets.
+/// The window that is advertised at least while the application has little to read: four packets.
 const STARVED_WINDOW: usize = 4 * 1500;
 /// With less than this a peer can hardly send: two packets (RFC 9260 §6.2: "avoid receiver silly window syndrome").
 const LITTLE_WINDOW: usize = 2 * 1500;

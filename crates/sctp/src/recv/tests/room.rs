@@ -146,6 +146,22 @@ fn a_little_to_read_does_not_stop_a_message_larger_than_the_window() {
     assert_eq!(rig.recv(0).unwrap().len(), 200_000);
 }
 
+/// What the application leaves where it is, because it looks at it later or at something else first, is too little to
+/// wait for.
+#[test]
+fn a_little_that_is_not_read_does_not_stop_a_message_larger_than_the_window() {
+    let mut rig = small();
+    rig.accept(&piece(1, "BE", "not read").stream(1));
+    for tsn in 2..200 {
+        rig.accept(&piece(tsn, if tsn == 2 { "B" } else { "" }, [b'x'; 1000]));
+        assert!(rig.receiver.window() > 0, "TSN {tsn}");
+        rig.due();
+    }
+    rig.accept(&piece(200, "E", "end"));
+    assert_eq!(rig.receiver.window(), 0, "now it is for the application to read");
+    assert_eq!((rig.recv(0).map(|text| text.len()), rig.recv_all(1)), (Some(198_003), vec!["not read".into()]));
+}
+
 /// Beyond twice the window nothing is taken while the application could read, whatever the peer ignores.
 #[test]
 fn hard_cap() {
