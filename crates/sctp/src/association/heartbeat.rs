@@ -91,6 +91,7 @@ impl Association {
         if now.saturating_duration_since(used) < self.config.heartbeat_interval {
             return self.rearm_heartbeat(now, used);
         }
+        self.sender.shrink();
         self.rearm_heartbeat(now, now);
         // RFC 9260 §8.3: not before the association is up, nor once SHUTDOWN or SHUTDOWN ACK was sent.
         let is_waiting = self.prober.probe.is_some_and(|probe| probe.deadline.is_some());

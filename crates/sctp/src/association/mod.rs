@@ -361,11 +361,12 @@ impl Association {
     /// A packet with our verification tag.
     fn handle_own(&mut self, now: Instant, header: &Header, chunks: Chunks<'_>, inbound: &mut Inbound) {
         let mut rest = chunks;
-        if let Some(Ok(Chunk::CookieEcho(echo))) = rest.next() {
+        if chunks.first_type() == Some(COOKIE_ECHO)
+            && let Some(Ok(Chunk::CookieEcho(echo))) = rest.next()
+        {
             return self.handle_packet_with_cookie(now, header, echo.cookie, rest, inbound);
         }
-        let is_alone = rest.next().is_none();
-        self.on_chunks(now, header, chunks, is_alone, inbound);
+        self.on_chunks(now, header, chunks, false, inbound);
         self.note_packet_in_shutdown(now, inbound);
     }
 
@@ -380,7 +381,7 @@ impl Association {
     ) {
         let echoed = self.on_cookie_echo(now, header, cookie, inbound);
         if echoed == Echoed::Accepted && self.local_tag() == Some(header.verification_tag) {
-            self.on_chunks(now, header, rest, false, inbound);
+            self.on_chunks(now, header, rest, true, inbound);
         }
     }
 
@@ -390,7 +391,7 @@ impl Association {
         now: Instant,
         header: &Header,
         chunks: Chunks<'_>,
-        is_alone: bool,
+        behind_cookie: bool,
         inbound: &mut Inbound,
     ) {
         let mut control_chunks = 0;
@@ -398,7 +399,7 @@ impl Association {
             match chunk {
                 // RFC 9260 §6.10: "An endpoint MUST NOT bundle INIT, INIT ACK, or SHUTDOWN COMPLETE chunks with any other
                 // chunks." What comes in company is not the peer's.
-                Ok(Chunk::InitAck(_) | Chunk::ShutdownComplete(_)) if !is_alone => {
+                Ok(Chunk::InitAck(_) | Chunk::ShutdownComplete(_)) if behind_cookie || !chunks.is_one() => {
                     self.drop_packet("INIT ACK or SHUTDOWN COMPLETE with other chunks");
                     break;
                 }

@@ -139,7 +139,8 @@ pub enum ChannelSendError {
         /// Bytes the peer accepts.
         max: usize,
     },
-    /// Over [`Config::send_buffer_limit`](crate::Config::send_buffer_limit).
+    /// Over [`Config::send_buffer_limit`](crate::Config::send_buffer_limit) or, of this channel alone,
+    /// [`Config::stream_buffer_limit`](crate::Config::stream_buffer_limit); wait for `Writable`.
     #[error("send buffer is full: {len} bytes over the limit of {max}")]
     BufferFull {
         /// Bytes there would be.

@@ -27,7 +27,8 @@ pub(super) struct Interleaved {
 /// Messages between two resets of their streams.
 #[derive(Debug, Default)]
 struct Sequences {
-    partials: BTreeMap<Key, Partial>,
+    /// Boxed, or each node of the map, of which there is one while a single message is incomplete, has room for eleven.
+    partials: BTreeMap<Key, Box<Partial>>,
     /// Streams that had fragments of unordered messages, or skipped some.
     unordered: BTreeMap<StreamId, Unordered>,
     /// The message of a stream that is half read.
@@ -107,7 +108,7 @@ impl Interleaved {
         let partials = &mut self.sequences_mut(is_later).partials;
         let mut added = 0;
         let partial = partials.entry(key).or_insert_with(|| {
-            let partial = Partial::new(tsn, capacity);
+            let partial = Box::new(Partial::new(tsn, capacity));
             added = partial.charge();
             partial
         });
@@ -196,7 +197,7 @@ impl Interleaved {
     /// Gives up everything; answers with what was half read.
     pub(super) fn clear(&mut self) -> Vec<GivenUp> {
         let Sequences { partials, .. } = std::mem::take(&mut self.later);
-        self.charge -= partials.values().map(Partial::charge).sum::<usize>();
+        self.charge -= partials.values().map(|partial| partial.charge()).sum::<usize>();
         self.reset(|_| true)
     }
 
@@ -224,13 +225,13 @@ impl Interleaved {
     /// What `charge` must be.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
-        self.now.partials.values().chain(self.later.partials.values()).map(Partial::recount).sum()
+        self.now.partials.values().chain(self.later.partials.values()).map(|partial| partial.recount()).sum()
     }
 
     /// Whoever is half read is read on; else the ordered message whose turn it is, or the first unordered one.
     fn readable(&self, stream: StreamId, next: u64) -> Option<Key> {
         let partials = &self.now.partials;
-        let is_readable = |key: &Key| partials.get(key).is_some_and(Partial::is_readable);
+        let is_readable = |key: &Key| partials.get(key).is_some_and(|partial| partial.is_readable());
         if let Some(&reading) = self.now.reading.get(&stream) {
             return Some(reading).filter(is_readable);
         }
@@ -276,7 +277,7 @@ impl Interleaved {
         let partial = self.now.partials.remove(&key)?;
         self.charge -= partial.charge();
         self.now.forget_reading(key);
-        let Partial { first, ppid, is_half_read, .. } = partial;
+        let Partial { first, ppid, is_half_read, .. } = *partial;
         is_half_read.then_some(GivenUp { first, stream: key.stream, order: order(key), ppid, is_half_read })
     }
 

@@ -322,6 +322,13 @@ impl Outstanding {
         self.txs.is_empty()
     }
 
+    /// Gives back the memory that the largest window took, if nothing is outstanding.
+    pub(super) fn shrink(&mut self) {
+        if self.is_empty() {
+            self.txs = VecDeque::new();
+        }
+    }
+
     /// RFC 9260 §6.7: "the endpoint MUST remove all DATA chunks that have been acknowledged by the SACK chunk's
     /// Cumulative TSN Ack from its transmit queue."
     fn advance(
@@ -341,10 +348,6 @@ impl Outstanding {
                 self.charged -= charge(tx.chunk.data.len());
             }
             released(&tx.chunk);
-        }
-        // An association at rest does not hold what its largest window took.
-        if self.txs.is_empty() && self.txs.capacity() > KEPT {
-            self.txs = VecDeque::new();
         }
         self.abandonment.forget_below(self.base);
         self.lost.forget_below(self.base);
@@ -505,8 +508,6 @@ fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl
     }
 }
 
-/// So many chunks have a place when none is outstanding: those of a first flight.
-const KEPT: usize = 16;
 /// RFC 9260 §7.2.4: "for a total of three missing reports".
 const MISSES: u8 = 3;
 

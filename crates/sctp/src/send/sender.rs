@@ -385,6 +385,11 @@ impl Sender {
         if self.queue.is_paused(stream) { Err(SendError::Resetting(stream)) } else { Ok(()) }
     }
 
+    /// Nothing was sent for long: holds no more memory than needed.
+    pub(crate) fn shrink(&mut self) {
+        self.outstanding.shrink();
+    }
+
     /// What must hold after each input. Counts all there is.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(crate) fn check_invariants(&self) {

@@ -65,6 +65,18 @@ pub(crate) struct Chunks<'a> {
     reader: Reader<'a>,
 }
 
+impl Chunks<'_> {
+    /// The type of the first chunk, which may be malformed.
+    pub(crate) fn first_type(&self) -> Option<u8> {
+        self.reader.rest().first().copied()
+    }
+
+    /// Whether there is exactly one chunk.
+    pub(crate) fn is_one(mut self) -> bool {
+        self.next().is_some() && self.next().is_none()
+    }
+}
+
 impl<'a> Iterator for Chunks<'a> {
     type Item = Result<Chunk<'a>, ParseError>;
 

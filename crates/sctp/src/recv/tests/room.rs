@@ -159,7 +159,10 @@ fn a_little_that_is_not_read_does_not_stop_a_message_larger_than_the_window() {
     }
     rig.accept(&piece(200, "E", "end"));
     assert_eq!(rig.receiver.window(), 0, "now it is for the application to read");
-    assert_eq!((rig.recv(0).map(|text| text.len()), rig.recv_all(1)), (Some(198_003), vec!["not read".into()]));
+    assert_eq!(
+        (rig.recv(0).map(|text| text.len()), rig.recv_all(1)),
+        (Some(198_003), vec!["not read".into()])
+    );
 }
 
 /// Beyond twice the window nothing is taken while the application could read, whatever the peer ignores.
