@@ -45,8 +45,11 @@ impl Receiver {
 
     /// Part of a message on this stream has become readable.
     pub(super) fn announce_part(&mut self, stream: StreamId) {
+        if !self.inboxes.reads_parts(stream) {
+            return;
+        }
         let hides = self.inboxes.is_readable(stream) && !self.assembler.is_half_read(stream);
-        if !hides && self.inboxes.reads_parts(stream) && self.part_of(stream) {
+        if !hides && self.part_of(stream) {
             self.inboxes.announce(stream);
         }
     }

@@ -39,9 +39,13 @@ impl Queue {
             self.slots[at(slot)].turn = Turn::Scheduled;
             self.scheduler.activate(slot);
         } else {
-            self.slots[at(slot)].turn = Turn::Waiting;
-            self.room.waiting.push_back(slot);
+            self.wait(slot);
         }
+    }
+
+    fn wait(&mut self, slot: u32) {
+        self.slots[at(slot)].turn = Turn::Waiting;
+        self.room.waiting.push_back(slot);
     }
 
     /// The same, or it may have nothing to send any more, or another message first.
@@ -77,13 +81,17 @@ impl Queue {
             Format::Data if !end => return self.scheduler.serve_first(len),
             Format::Data | Format::IData => {}
         }
-        let stream = &mut self.slots[at(slot)];
-        stream.turn = Turn::Idle;
-        self.scheduler.finish_first(len, stream.priority);
+        self.scheduler.finish_first(len, self.slots[at(slot)].priority);
         if end {
             self.release(slot);
         }
-        self.schedule(slot);
+        if self.slots[at(slot)].next(slot, self.fragment).is_none() {
+            self.slots[at(slot)].turn = Turn::Idle;
+            self.scheduler.remove(slot);
+        } else if !self.admit(slot) {
+            self.wait(slot);
+            self.scheduler.remove(slot);
+        }
     }
 
     /// Counts `len` bytes for the message of the stream that may be on its way.
