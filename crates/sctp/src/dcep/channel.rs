@@ -59,9 +59,7 @@ impl Channel<'_> {
             (MessageKind::Text, true) => (Ppid::STRING_EMPTY, Bytes::from_static(&[0])),
             (MessageKind::Binary, true) => (Ppid::BINARY_EMPTY, Bytes::from_static(&[0])),
         };
-        self.queue(now, ppid, data, true).map_err(refusal)?;
-        self.count_sent(len, true);
-        Ok(())
+        self.queue(now, ppid, data, true, len).map_err(refusal)
     }
 
     /// Queues a part of a message. The parts of one message follow each other; the last one has `last` and may be empty.
@@ -80,17 +78,23 @@ impl Channel<'_> {
             MessageKind::Text => Ppid::STRING,
             MessageKind::Binary => Ppid::BINARY,
         };
-        match self.queue(now, ppid, data, last) {
+        match self.queue(now, ppid, data, last, len) {
             // Nothing is open that it could end: it is an empty message.
-            Err(SendError::Empty) if last => return self.send(now, kind, Bytes::new()),
-            Err(SendError::Empty) => return Ok(()),
-            result => result.map_err(refusal)?,
+            Err(SendError::Empty) if last => self.send(now, kind, Bytes::new()),
+            Err(SendError::Empty) => Ok(()),
+            result => result.map_err(refusal),
         }
-        self.count_sent(len, last);
-        Ok(())
     }
 
-    fn queue(&mut self, now: Instant, ppid: Ppid, data: Bytes, last: bool) -> Result<(), SendError> {
+    /// `len` is what counts of the data as the user's.
+    fn queue(
+        &mut self,
+        now: Instant,
+        ppid: Ppid,
+        data: Bytes,
+        last: bool,
+        len: usize,
+    ) -> Result<(), SendError> {
         let entry = self.entry();
         let ordered = match entry.phase {
             // RFC 8832 §6: until an answer came "all other messages containing user data and belonging to this data
@@ -103,25 +107,22 @@ impl Channel<'_> {
         };
         let stream = entry.stream.ok_or(SendError::Closed)?;
         let reliability = entry.init.reliability;
-        let len = data.len();
+        let queued = data.len();
         self.channels.association.send_part(now, stream, ppid, data, last, ordered, reliability)?;
+        let buffered = self.channels.association.buffered_amount(stream);
         if let Some(entry) = self.channels.entries.get_mut(&self.id) {
-            entry.accepted = entry.accepted.saturating_add(len);
-        }
-        self.channels.note_buffered(self.id);
-        Ok(())
-    }
-
-    fn count_sent(&mut self, len: usize, last: bool) {
-        if let Some(entry) = self.channels.entries.get_mut(&self.id) {
+            entry.accepted = entry.accepted.saturating_add(queued);
             entry.stats.bytes_sent += u64::try_from(len).unwrap_or(u64::MAX);
             entry.stats.messages_sent += u64::from(last);
+            entry.note_buffered(buffered);
         }
+        Ok(())
     }
 
     /// The next whole message. Also of a channel that is closing or closed: nothing that was received is lost.
     pub fn recv(&mut self, now: Instant) -> Option<ReceivedMessage> {
-        let (ppid, data) = match self.take_leftover_message() {
+        let leftover = if self.entry().has_leftover() { self.take_leftover_message() } else { None };
+        let (ppid, data) = match leftover {
             Some(message) => message,
             None => {
                 let stream = self.readable_stream(now)?;

@@ -96,6 +96,17 @@ impl Entry {
         self.init.label.len().saturating_add(self.init.protocol.len())
     }
 
+    /// How much of what is queued on its stream is the user's. OPEN and ACK come first: as long as they wait, all there is
+    /// of the user's does.
+    pub(super) fn user_part(&self, buffered: usize) -> usize {
+        buffered.min(self.accepted)
+    }
+
+    /// Notes whether the buffered amount is above the low threshold, with so much queued on its stream.
+    pub(super) fn note_buffered(&mut self, buffered: usize) {
+        self.was_above |= self.user_part(buffered) > self.low_threshold;
+    }
+
     /// Whether a whole message, or the rest of one, is left over.
     pub(super) fn has_leftover(&self) -> bool {
         !self.leftover.is_empty()

@@ -112,15 +112,18 @@ impl Channels {
     /// Takes from the inbox what is not for the application. Whether something is left that is.
     pub(super) fn skip_control(&mut self, now: Instant, id: ChannelId, stream: StreamId) -> bool {
         loop {
-            if self.entry(id).is_none_or(Entry::discards) {
+            let Some(entry) = self.entry(id).filter(|entry| !entry.discards()) else {
                 self.association.discard_unread(stream);
                 return false;
-            }
+            };
+            let is_unanswered = entry.phase == Phase::Opening;
             match self.association.next_ppid(stream) {
                 None => return false,
                 Some(ppid) if ppid.is_message() => {
                     // RFC 8832 §6: "the DATA_CHANNEL_ACK message or any other message".
-                    self.note_answer(id);
+                    if is_unanswered {
+                        self.note_answer(id);
+                    }
                     return true;
                 }
                 Some(Ppid::DCEP) => {

@@ -252,15 +252,15 @@ impl Channels {
     /// User payload that is not in a packet yet.
     fn buffered_amount(&self, id: ChannelId) -> usize {
         let (Some(entry), Some(stream)) = (self.entry(id), self.attached(id)) else { return 0 };
-        // OPEN and ACK come first on their stream: as long as they wait, all there is of the user's does.
-        self.association.buffered_amount(stream).min(entry.accepted)
+        entry.user_part(self.association.buffered_amount(stream))
     }
 
     /// Notes whether the buffered amount is above the low threshold.
     fn note_buffered(&mut self, id: ChannelId) {
-        let amount = self.buffered_amount(id);
+        let Some(stream) = self.attached(id) else { return };
+        let buffered = self.association.buffered_amount(stream);
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.was_above |= amount > entry.low_threshold;
+            entry.note_buffered(buffered);
         }
     }
 
@@ -277,8 +277,9 @@ impl Channels {
     /// The stream whose inbox is the channel's: none either once the peer has reset its direction, since what comes on it
     /// then is for the next channel.
     fn inbox(&self, id: ChannelId) -> Option<StreamId> {
-        let stream = self.attached(id)?;
-        self.streams.get(stream).is_some_and(|state| state.incoming == Direction::Open).then_some(stream)
+        let stream = self.entry(id)?.stream?;
+        let state = self.streams.get(stream)?;
+        (state.channel == Some(id) && state.incoming == Direction::Open).then_some(stream)
     }
 
     /// What is held here takes from the receive window as if it were in the association's inboxes still.

@@ -168,7 +168,9 @@ impl Stream {
     }
 
     fn catch_up(&mut self) {
-        while let Some(complete) = self.waiting.remove(&self.next) {
+        while !self.waiting.is_empty()
+            && let Some(complete) = self.waiting.remove(&self.next)
+        {
             self.put(complete);
             self.next += 1;
         }

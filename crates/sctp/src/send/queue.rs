@@ -58,6 +58,19 @@ pub(super) struct Next {
     pub(super) last: bool,
 }
 
+/// What of a stream decides whether a part can be taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Standing {
+    /// It is to be reset.
+    pub(super) paused: bool,
+    /// How long the message is so far that waits for its next part.
+    pub(super) open_len: usize,
+    /// That message was given up.
+    pub(super) discarding: bool,
+    /// Payload queued.
+    pub(super) buffered: usize,
+}
+
 /// A part of a message as the application hands it in.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -125,18 +138,14 @@ impl Queue {
         }
     }
 
-    /// Whether a message of the stream is open, and how long it is so far.
-    pub(super) fn open_len(&self, stream: StreamId) -> Option<usize> {
-        self.stream(stream)?.open.map(|open| open.len)
-    }
-
-    /// Whether the message that is open was given up.
-    pub(super) fn is_discarding(&self, stream: StreamId) -> bool {
-        self.stream(stream).and_then(|stream| stream.open).is_some_and(|open| open.discarded)
-    }
-
-    pub(super) fn is_paused(&self, stream: StreamId) -> bool {
-        self.stream(stream).is_some_and(|stream| stream.paused)
+    /// Where a stream stands for whoever hands in a part.
+    pub(super) fn standing(&self, stream: StreamId) -> Standing {
+        self.stream(stream).map_or_else(Standing::default, |stream| Standing {
+            paused: stream.paused,
+            open_len: stream.open.map_or(0, |open| open.len),
+            discarding: stream.open.is_some_and(|open| open.discarded),
+            buffered: stream.buffered,
+        })
     }
 
     /// Queues a part. The first part of a message decides its kind. A part of a message that was given up is not kept.
@@ -144,19 +153,20 @@ impl Queue {
     /// # Errors
     /// [`SendError::Empty`] for a part without data, unless it only ends a message that is open.
     pub(super) fn push(&mut self, now: Instant, part: Part) -> Result<(), SendError> {
-        let open = self.stream(part.stream).and_then(|stream| stream.open);
+        let slot = self.index.get(&part.stream).copied();
+        let open = slot.and_then(|slot| self.slots[at(slot)].open);
         if part.data.is_empty() {
-            return match open {
-                Some(_) if part.last => {
-                    let slot = self.slot(part.stream);
-                    self.finish_open(slot);
+            return match (slot, open) {
+                (Some(slot), Some(_)) => {
+                    if part.last {
+                        self.finish_open(slot);
+                    }
                     Ok(())
                 }
-                Some(_) => Ok(()),
-                None => Err(SendError::Empty),
+                _ => Err(SendError::Empty),
             };
         }
-        let slot = self.slot(part.stream);
+        let slot = slot.unwrap_or_else(|| self.slot(part.stream));
         let open = open.unwrap_or_else(|| self.begin_message(now, slot, &part));
         let Part { data, last, .. } = part;
         let len = data.len();
@@ -189,7 +199,8 @@ impl Queue {
     pub(super) fn take(&mut self, next: Next, len: usize, tsn: u64) -> Option<Chunk> {
         let stream = &mut self.slots[at(next.slot)];
         // One that was thought to be a single fragment may be cut after all.
-        let uncounted = self.format == Format::IData && stream.reserved == 0;
+        let is_single = next.last && len >= next.available;
+        let uncounted = self.format == Format::IData && stream.reserved == 0 && !is_single;
         let long = if uncounted { stream.long_message(len) } else { None };
         let piece = stream.pieces.front_mut()?;
         let before = piece.data.len();

@@ -11,7 +11,7 @@ pub(crate) use report::{Acked, SackOutcome, SenderEvent, SenderStats, T3Expired}
 
 use super::chunk::{Format, charge};
 use super::outstanding::Outstanding;
-use super::queue::{Part, Queue};
+use super::queue::{Part, Queue, Standing};
 use super::resent::Resent;
 use super::{Reliability, SendError};
 use crate::congestion::{Controller, NewReno};
@@ -176,8 +176,7 @@ impl Sender {
         ordered: bool,
         reliability: Reliability,
     ) -> Result<(), SendError> {
-        self.check_send(stream, data.len())?;
-        if self.queue.is_discarding(stream) {
+        if self.check_send(stream, data.len())?.discarding {
             self.counters.bytes_abandoned += data.len() as u64;
         }
         self.queue.push(now, Part { stream, ppid, data, last, ordered, reliability })?;
@@ -188,7 +187,7 @@ impl Sender {
     /// Queues a message of the channel protocol (RFC 8832 §6: ordered and reliable). What bounds the messages of the
     /// user, the peer's largest size and the memory limit, is not for it: a channel would be half open without.
     pub(crate) fn send_dcep(&mut self, now: Instant, stream: StreamId, data: Bytes) -> Result<(), SendError> {
-        self.check_stream(stream)?;
+        self.check_stream(stream, self.queue.standing(stream))?;
         let (ppid, reliability) = (Ppid::DCEP, Reliability::Reliable);
         self.queue.push(now, Part { stream, ppid, data, last: true, ordered: true, reliability })?;
         self.begin_opportunity(now);
@@ -374,7 +373,7 @@ impl Sender {
         }
     }
 
-    fn check_stream(&self, stream: StreamId) -> Result<(), SendError> {
+    fn check_stream(&self, stream: StreamId, standing: Standing) -> Result<(), SendError> {
         match self.phase {
             Phase::Closed { .. } => return Err(SendError::Closed),
             Phase::Started { streams: negotiated } if stream.0 >= negotiated => {
@@ -382,7 +381,7 @@ impl Sender {
             }
             Phase::Waiting | Phase::Started { .. } => {}
         }
-        if self.queue.is_paused(stream) { Err(SendError::Resetting(stream)) } else { Ok(()) }
+        if standing.paused { Err(SendError::Resetting(stream)) } else { Ok(()) }
     }
 
     /// Nothing was sent for long: holds no more memory than needed.
@@ -397,20 +396,24 @@ impl Sender {
         self.outstanding.check_invariants();
     }
 
-    fn check_send(&mut self, stream: StreamId, len: usize) -> Result<(), SendError> {
-        self.check_stream(stream)?;
-        let message = self.queue.open_len(stream).unwrap_or(0).saturating_add(len);
+    fn check_send(&mut self, stream: StreamId, len: usize) -> Result<Standing, SendError> {
+        let standing = self.queue.standing(stream);
+        self.check_stream(stream, standing)?;
+        let message = standing.open_len.saturating_add(len);
         if let Some(max) = self.max_message.filter(|max| message > *max) {
             return Err(SendError::TooLarge { len: message, max });
         }
         // What is dropped at once takes no room.
-        if len == 0 || self.queue.is_discarding(stream) { Ok(()) } else { self.check_room(stream, len) }
+        if len > 0 && !standing.discarding {
+            self.check_room(stream, len, standing.buffered)?;
+        }
+        Ok(standing)
     }
 
-    fn check_room(&mut self, stream: StreamId, len: usize) -> Result<(), SendError> {
+    fn check_room(&mut self, stream: StreamId, len: usize, buffered: usize) -> Result<(), SendError> {
         let SenderConfig { buffer_limit, stream_limit, .. } = self.config;
         let full = self.charged().saturating_add(charge(len));
-        let stream_full = self.queue.buffered_amount(stream).saturating_add(len);
+        let stream_full = buffered.saturating_add(len);
         let limits = [(full, buffer_limit), (stream_full, stream_limit)];
         let Some((full, max)) = limits.into_iter().find(|(full, max)| full > max) else { return Ok(()) };
         // There never is room for what is larger than all of it: nothing to wait for.

@@ -87,11 +87,11 @@ impl WriteChunk for IData<'_> {
             Fragment::First(ppid) => ppid.0,
             Fragment::Later(number) => number,
         };
-        out.put_u32(self.tsn.0);
-        out.put_u16(self.stream.0);
-        out.put_u16(0);
-        out.put_u32(self.mid.0);
-        out.put_u32(ppid_or_fsn);
+        let [t0, t1, t2, t3] = self.tsn.0.to_be_bytes();
+        let [s0, s1] = self.stream.0.to_be_bytes();
+        let [m0, m1, m2, m3] = self.mid.0.to_be_bytes();
+        let [n0, n1, n2, n3] = ppid_or_fsn.to_be_bytes();
+        out.put_slice(&[t0, t1, t2, t3, s0, s1, 0, 0, m0, m1, m2, m3, n0, n1, n2, n3]);
         out.put_slice(self.payload);
     }
 }

@@ -7,6 +7,11 @@ const FRAGMENT: usize = 100;
 const MARK: usize = 1000;
 
 impl Queue {
+    /// How long the open message of the stream is so far, if one is open.
+    pub(in crate::send) fn open_len(&self, stream: StreamId) -> Option<usize> {
+        self.stream(stream)?.open.map(|open| open.len)
+    }
+
     /// As if so many ordered messages had been sent on the stream.
     pub(in crate::send) fn set_next_ssn(&mut self, stream: StreamId, next: u32) {
         let slot = self.slot(stream);
