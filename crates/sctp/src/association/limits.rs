@@ -103,8 +103,8 @@ impl Limits {
 
     /// How far ahead of the cumulative TSN a chunk may be.
     ///
-    /// Default 65535: what a SACK can report (RFC 9260 §3.3.4). It is never more than what fills the receive window four times over with chunks
-    /// of 500 bytes. Too small and a peer with small messages is slowed after each loss. At least 64.
+    /// Default 65535: what a SACK can report (RFC 9260 §3.3.4). It is never more than what fills the receive window four
+    /// times over with chunks of 500 bytes. Too small and a peer with small messages is slowed after each loss. At least 64.
     pub fn tsn_distance(mut self, count: u16) -> Self {
         self.tsn_distance = count;
         self

@@ -12,8 +12,9 @@ use std::time::Instant;
 impl Association {
     /// Ends the association once everything that was accepted is delivered.
     ///
-    /// Nothing new is accepted from now on; a message whose last part was not sent yet ends with what there is. [`Event::Closed`](crate::Event::Closed) comes when the peer has agreed, or
-    /// did not answer. Before the association is up there is nothing to deliver: it ends at once.
+    /// Nothing new is accepted from now on; a message whose last part was not sent yet ends with what there is.
+    /// [`Event::Closed`](crate::Event::Closed) comes when the peer has agreed, or did not answer. Before the association is
+    /// up there is nothing to deliver: it ends at once.
     pub fn shutdown(&mut self, now: Instant) {
         let now = self.clock(now);
         match &self.phase {
