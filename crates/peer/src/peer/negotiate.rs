@@ -9,7 +9,8 @@ use crate::{
 };
 use std::net::SocketAddr;
 use std::time::Instant;
-use straits_dtls::HashFunction;
+use straits_dtls::{self as dtls, HashFunction};
+use straits_sctp as sctp;
 
 impl Peer {
     /// An offer for what is wanted now; the same text as last time if nothing changed (RFC 8829 §5.2).
@@ -202,6 +203,12 @@ impl Peer {
         }
         if let Some(agreement) = change.agreement {
             self.dtls_role = Some(agreement.dtls_role);
+            // W3C webrtc-pc §4.4.1.5: channels have their ids when the description is applied.
+            let role = match agreement.dtls_role {
+                dtls::Role::Client => sctp::Role::Client,
+                dtls::Role::Server => sctp::Role::Server,
+            };
+            self.channels.set_role(now, role);
             self.ice.set_role(now, agreement.ice_role);
             if let Some(remote) = self.negotiation.remote().cloned() {
                 self.apply_remote(now, &remote);

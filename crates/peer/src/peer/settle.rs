@@ -98,13 +98,8 @@ impl Peer {
         let Gate::Handshaking(session) = std::mem::replace(&mut self.gate, Gate::Closed) else {
             return;
         };
-        let role = match session.role() {
-            dtls::Role::Client => sctp::Role::Client,
-            dtls::Role::Server => sctp::Role::Server,
-        };
         self.gate = Gate::Open(session);
         self.set_dtls_state(dtls::State::Connected);
-        self.channels.set_role(now, role);
         // RFC 8841 §9.3: both sides start the association.
         self.channels.connect(now);
         if let Gate::Open(session) = &mut self.gate {
