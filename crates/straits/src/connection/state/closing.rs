@@ -140,7 +140,7 @@ impl State {
     pub(crate) fn forget_if_unused(&mut self, id: ChannelId) -> Option<Arc<ChannelShared>> {
         let entry = self.channels.get(&id)?;
         let unused = entry.given && entry.shared.handles.load(Ordering::Acquire) == 0;
-        let told = entry.close_reason.is_some() && !self.items.iter().any(|item| item.channel() == Some(id));
+        let told = entry.close_reason.is_some() && !self.items.concern(id);
         if !unused || !told {
             return None;
         }

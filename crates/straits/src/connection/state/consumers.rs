@@ -33,7 +33,7 @@ impl State {
 
     /// The next item with what is to be reported of it: `None` in the pair for what came too late.
     pub(crate) fn poll_item(&mut self, cx: &Context<'_>, outcome: &mut Outcome) -> Poll<(Item, bool)> {
-        let Some(item) = self.items.pop_front() else {
+        let Some(item) = self.items.pop() else {
             self.dispatcher.wakers.register(cx.waker());
             return Poll::Pending;
         };
@@ -62,7 +62,7 @@ impl State {
         self.dispatcher.ended = true;
         self.dispatcher.done = self.dispatcher.queued;
         self.dispatcher.opening = None;
-        for item in std::mem::take(&mut self.items) {
+        while let Some(item) = self.items.pop() {
             self.publish(&item, outcome);
             self.keep(item, &mut outcome.wakes);
         }

@@ -2,6 +2,7 @@
 
 mod closing;
 mod consumers;
+mod items;
 
 use crate::channel::ChannelShared;
 use crate::wakers::{WakerSet, wake_all};
@@ -9,6 +10,7 @@ use crate::{
     Configuration, DataChannelState, IceCandidate, IceConnectionState, IceGatheringState,
     PeerConnectionState, SignalingState,
 };
+use items::Items;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -27,7 +29,7 @@ pub(crate) struct State {
     pub(crate) published: Published,
     pub(crate) channels: BTreeMap<ChannelId, Entry>,
     /// For the dispatcher, in order.
-    items: VecDeque<Item>,
+    items: Items,
     dispatcher: Dispatcher,
     /// For `events()`, in order: what is not about one channel.
     stream_items: VecDeque<Item>,
@@ -159,7 +161,7 @@ impl State {
                 connection: PeerConnectionState::New,
             },
             channels: BTreeMap::new(),
-            items: VecDeque::new(),
+            items: Items::default(),
             dispatcher: Dispatcher::default(),
             stream_items: VecDeque::new(),
             stream: Stream::default(),
@@ -269,10 +271,9 @@ impl State {
         }
     }
 
-    /// The dispatcher is woken when the state settles. Nothing follows the end of the connection.
+    /// The dispatcher is woken when the state settles.
     fn queue_item(&mut self, item: Item) {
-        let end = usize::from(matches!(self.items.back(), Some(Item::Closed(_))));
-        self.items.insert(self.items.len() - end, item);
+        self.items.push(item);
         self.dispatcher.queued += 1;
     }
 
