@@ -1,6 +1,8 @@
 //! SCTP conformance, one test per item of `items.txt`, against a raw peer with a codec of its own, or
 //! between two engines whose packets that codec reads.
 
+#[path = "../support/coverage.rs"]
+mod coverage;
 #[path = "../support/raw_channels.rs"]
 mod raw_channels;
 #[path = "../support/raw_extensions.rs"]

@@ -1,10 +1,9 @@
 //! `tests/CONFORMANCE.md`: every item with the tests that show it, made of `items.txt`, the names of the tests here, and
 //! `reasons.txt` for items that no test shows.
 
+use super::coverage;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 
 /// A line of `items.txt`: a number, a star or a dash, what it is about.
 struct Item {
@@ -27,36 +26,19 @@ fn items() -> Vec<Item> {
 
 /// The tests of this directory by their numbers.
 fn tests() -> BTreeMap<usize, Vec<String>> {
-    let mut tests = BTreeMap::<usize, Vec<String>>::new();
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
-    let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
-        let source = fs::read_to_string(file).unwrap();
-        let lines: Vec<&str> = source.lines().collect();
-        for pair in lines.windows(2).filter(|pair| pair[0] == "#[test]") {
-            let Some(name) = pair[1].strip_prefix("fn item_") else { continue };
-            let name = name.split('(').next().unwrap();
-            let number = name[..3].parse().unwrap_or_else(|_| panic!("no number: {name}"));
-            let module = file.file_stem().unwrap().to_string_lossy();
-            tests.entry(number).or_default().push(format!("{module}::item_{name}"));
-        }
-    }
-    tests
+    coverage::tests("conformance", |name| {
+        let number = name.strip_prefix("item_").map(|rest| rest[..3].parse());
+        number.map(|number| number.unwrap_or_else(|_| panic!("no number: {name}"))).into_iter().collect()
+    })
 }
 
-/// Why an item has no test: a number and a sentence to a line of `reasons.txt`.
+/// Why an item has no test.
 fn reasons() -> BTreeMap<usize, &'static str> {
-    let lines = include_str!("reasons.txt").lines();
-    lines
-        .map(|line| {
-            let (number, reason) = line.split_once(' ').expect("a number and a reason");
-            (number.parse().expect("a number"), reason)
-        })
-        .collect()
+    let reasons = coverage::reasons(include_str!("reasons.txt"));
+    reasons.into_iter().map(|(number, reason)| (number.parse().expect("a number"), reason)).collect()
 }
 
-fn table() -> String {
+fn written() -> String {
     let (items, tests, reasons) = (items(), tests(), reasons());
     assert!(tests.keys().all(|number| (1..=items.len()).contains(number)), "a test without an item");
     assert!(reasons.keys().all(|number| !tests.contains_key(number)), "a reason for what is shown");
@@ -83,16 +65,7 @@ fn table() -> String {
 /// The table and the tests agree. With `WRITE_CONFORMANCE=1` the table is written anew.
 #[test]
 fn the_table_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("CONFORMANCE.md");
-    let table = table();
-    if std::env::var_os("WRITE_CONFORMANCE").is_some() {
-        fs::write(&path, &table).unwrap();
-    }
-    let stored = fs::read_to_string(&path).unwrap_or_default();
-    for (stored, expected) in stored.lines().zip(table.lines()) {
-        assert_eq!(stored, expected, "write it anew with WRITE_CONFORMANCE=1");
-    }
-    assert_eq!(stored, table);
+    coverage::compare("CONFORMANCE.md", &written(), "WRITE_CONFORMANCE");
 }
 
 /// There are as many items as there are, and every star.

@@ -1,0 +1,12 @@
+//! What the W3C text and its tests ask of connections and channels without media, one test per line of `behaviours.txt`.
+//!
+//! Where the text counts tasks, the order of events here does: "a later task" is a later event.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+#[path = "../support/coverage.rs"]
+mod coverage;
+#[path = "../support/loopback.rs"]
+mod support;
+
+mod create;
+mod table;
