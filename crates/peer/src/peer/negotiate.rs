@@ -60,13 +60,18 @@ impl Peer {
     ///
     /// # Errors
     /// In a signalling state that does not allow it; for a text that is malformed or cannot be served, with the line and
-    /// the problem; after the end. Nothing has changed then, not even a pending offer of ours.
+    /// the problem; after the end. Nothing has changed then, but that an offer undoes a pending one of ours all the same
+    /// (W3C webrtc-pc §4.4.1.5: the rollback comes first).
     pub fn set_remote_description(
         &mut self,
         now: Instant,
         description: &SessionDescription,
     ) -> Result<(), DescriptionError> {
         self.refuse_when_ended()?;
+        if self.negotiation.implies_rollback(description.kind) {
+            let rollback = SessionDescription { kind: SdpType::Rollback, sdp: String::new() };
+            self.set_local_description(now, &rollback)?;
+        }
         let change = self.negotiation.set_remote(description)?;
         if change.remote_restart && description.kind == SdpType::Offer {
             // RFC 8839 §4.4.3.1.1: the answer to a restart has new credentials too.

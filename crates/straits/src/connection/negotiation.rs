@@ -72,7 +72,8 @@ impl PeerConnection {
     ///
     /// `InvalidStateError` when the type does not fit the signalling state. An `OperationError` with
     /// [`ErrorDetail::SdpSyntaxError`](crate::ErrorDetail::SdpSyntaxError) names the line that is not SDP.
-    /// `InvalidAccessError` when the description is well-formed but cannot be used. The connection is unchanged then.
+    /// `InvalidAccessError` when the description is well-formed but cannot be used. The connection is unchanged then, but that
+    /// an offer undoes a pending one of ours all the same.
     pub async fn set_remote_description(&self, description: SessionDescription) -> Result<(), Error> {
         self.apply(Peer::set_remote_description, description).await
     }
