@@ -9,4 +9,5 @@ mod coverage;
 mod support;
 
 mod create;
+mod descriptions;
 mod table;
