@@ -8,6 +8,7 @@ mod coverage;
 #[path = "../support/loopback.rs"]
 mod support;
 
+mod candidates;
 mod create;
 mod descriptions;
 mod table;

@@ -1,0 +1,278 @@
+//! Candidates, gathering, and the states of ICE and of the connection.
+
+use super::support::{configuration, negotiate, peer, soon, trickle};
+use std::sync::{Arc, Mutex};
+use straits::{
+    DataChannelInit, ErrorName, IceCandidate, IceConnectionState, IceGatheringState, PeerConnection,
+    PeerConnectionState, SignalingState,
+};
+
+fn offerer() -> PeerConnection {
+    let connection = peer();
+    connection.create_data_channel("", DataChannelInit::default()).unwrap();
+    connection
+}
+
+/// Both have their descriptions, and no candidates.
+async fn described() -> [PeerConnection; 2] {
+    let (a, b) = (offerer(), peer());
+    negotiate(&a, &b).await;
+    [a, b]
+}
+
+const GOOD: &str = "candidate:1905690388 1 udp 2113937151 192.0.2.9 58041 typ host generation 0";
+
+fn candidate(text: &str) -> IceCandidate {
+    IceCandidate { candidate: text.into(), sdp_mid: Some("0".into()), ..IceCandidate::default() }
+}
+
+fn add(connection: &PeerConnection, candidate: impl Into<Option<IceCandidate>>) -> Option<ErrorName> {
+    connection.add_ice_candidate(candidate).into_inner().err().map(|error| error.name())
+}
+
+fn remote_sdp(connection: &PeerConnection) -> String {
+    connection.remote_description().unwrap().sdp
+}
+
+async fn end<const N: usize>(connections: [PeerConnection; N]) {
+    for connection in connections {
+        connection.close();
+        soon("the end", connection.closed()).await;
+    }
+}
+
+#[tokio::test]
+async fn ice_01_02_when_a_candidate_can_be_added() {
+    let strict = PeerConnection::new(configuration().strict_w3c(true)).unwrap();
+    assert_eq!(add(&strict, candidate(GOOD)), Some(ErrorName::InvalidStateError));
+    let [a, b] = described().await;
+    a.close();
+    assert_eq!(add(&a, candidate(GOOD)), Some(ErrorName::InvalidStateError));
+    end([a, b, strict]).await;
+}
+
+#[tokio::test]
+async fn ice_03_04_the_end_of_candidates() {
+    let whole = IceCandidate::default();
+    let of_section = candidate("");
+    let of_index = IceCandidate { sdp_mline_index: Some(0), ..IceCandidate::default() };
+    for last in [None, Some(whole), Some(of_section), Some(of_index)] {
+        let [a, b] = described().await;
+        assert!(!remote_sdp(&a).contains("a=end-of-candidates"));
+        assert_eq!(add(&a, last), None);
+        assert!(remote_sdp(&a).contains("a=end-of-candidates\r\n"), "{}", remote_sdp(&a));
+        end([a, b]).await;
+    }
+}
+
+#[tokio::test]
+async fn ice_05_09_generations() {
+    let [a, b] = described().await;
+    for text in [GOOD, ""] {
+        let of = |fragment: Option<&str>| IceCandidate {
+            username_fragment: fragment.map(str::to_owned),
+            ..candidate(text)
+        };
+        assert_eq!(add(&a, of(Some("unknown"))), Some(ErrorName::OperationError));
+        let sdp = remote_sdp(&a);
+        let fragment = sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).unwrap();
+        assert_eq!((add(&a, of(Some(fragment))), add(&a, of(None))), (None, None));
+    }
+    end([a, b]).await;
+}
+
+#[tokio::test]
+async fn ice_06_08_a_candidate_shows_in_the_description() {
+    let of_index = IceCandidate { sdp_mid: None, sdp_mline_index: Some(0), ..candidate(GOOD) };
+    for good in [candidate(GOOD), of_index] {
+        let [a, b] = described().await;
+        assert_eq!(add(&a, good), None);
+        assert!(remote_sdp(&a).contains(" 192.0.2.9 58041 typ host"), "{}", remote_sdp(&a));
+        end([a, b]).await;
+    }
+}
+
+#[tokio::test]
+async fn ice_11_12_13_14_15_what_cannot_be_added() {
+    let [a, b] = described().await;
+    let placed = |mid: Option<&str>, index| IceCandidate {
+        sdp_mid: mid.map(str::to_owned),
+        sdp_mline_index: index,
+        ..candidate(GOOD)
+    };
+    for text in [GOOD, "garbage"] {
+        let nowhere = IceCandidate { candidate: text.into(), ..placed(None, None) };
+        assert_eq!(add(&a, nowhere), Some(ErrorName::TypeError));
+    }
+    assert_eq!(add(&a, placed(Some("other"), Some(0))), Some(ErrorName::OperationError));
+    assert_eq!(add(&a, placed(None, Some(7))), Some(ErrorName::OperationError));
+    assert_eq!(add(&a, placed(Some("0"), Some(7))), None);
+    assert_eq!(add(&a, candidate("candidate:garbage")), Some(ErrorName::OperationError));
+    end([a, b]).await;
+}
+
+#[tokio::test]
+async fn ice_22_candidates_of_tcp_are_left_alone() {
+    let [a, b] = described().await;
+    let tcp = "candidate:1 1 tcp 1518214911 192.0.2.9 6000 typ host tcptype passive";
+    assert_eq!(add(&a, candidate(tcp)), None);
+    end([a, b]).await;
+}
+
+#[tokio::test]
+async fn ice_23_whether_the_peer_trickles() {
+    for trickles in [true, false] {
+        let (a, b) = (offerer(), peer());
+        assert_eq!(b.can_trickle_ice_candidates(), None);
+        let mut offer = a.create_offer().await.unwrap();
+        if !trickles {
+            let lines = offer.sdp.lines().filter(|line| !line.starts_with("a=ice-options:"));
+            offer.sdp = lines.map(|line| format!("{line}\r\n")).collect();
+        }
+        b.set_remote_description(offer).await.unwrap();
+        assert_eq!(b.can_trickle_ice_candidates(), Some(trickles));
+        end([a, b]).await;
+    }
+}
+
+#[test]
+fn ice_31_35_37_a_candidate_as_json() {
+    let of = |json: &str| serde_json::from_str::<IceCandidate>(json).unwrap();
+    let bare = of(r#"{"sdpMLineIndex":65535,"relayProtocol":"udp"}"#);
+    assert_eq!(bare, IceCandidate { sdp_mline_index: Some(65535), ..IceCandidate::default() });
+    let odd = of(r#"{"candidate":"whatever","sdpMid":"arbitrary text"}"#);
+    assert_eq!((&odd.candidate[..], odd.sdp_mid.as_deref()), ("whatever", Some("arbitrary text")));
+    let json =
+        r#"{"candidate":"whatever","sdpMid":"arbitrary text","sdpMLineIndex":null,"usernameFragment":null}"#;
+    assert_eq!(serde_json::to_string(&odd).unwrap(), json);
+}
+
+#[tokio::test]
+async fn cfg_02_a_new_connection() {
+    let connection = peer();
+    assert!(connection.local_description().is_none() && connection.remote_description().is_none());
+    assert!(connection.current_local_description().is_none());
+    assert!(connection.pending_local_description().is_none());
+    assert!(connection.current_remote_description().is_none());
+    assert!(connection.pending_remote_description().is_none());
+    assert_eq!(connection.signaling_state(), SignalingState::Stable);
+    assert_eq!(connection.ice_gathering_state(), IceGatheringState::New);
+    assert_eq!(connection.ice_connection_state(), IceConnectionState::New);
+    assert_eq!(connection.connection_state(), PeerConnectionState::New);
+    assert_eq!(connection.can_trickle_ice_candidates(), None);
+}
+
+/// What happened, in the order in which the handlers were called.
+#[derive(Clone, Default)]
+struct Journal(Arc<Mutex<Vec<String>>>);
+
+impl Journal {
+    fn of(connection: &PeerConnection) -> Self {
+        let journal = Self::default();
+        let write = journal.clone();
+        connection.on_ice_gathering_state_change(move |state| write.add(format!("gathering {state}")));
+        let write = journal.clone();
+        connection.on_ice_connection_state_change(move |state| write.add(format!("ice {state}")));
+        let write = journal.clone();
+        connection.on_connection_state_change(move |state| write.add(format!("connection {state}")));
+        journal
+    }
+
+    fn add(&self, line: impl Into<String>) {
+        self.0.lock().unwrap().push(line.into());
+    }
+
+    fn of_kind(&self, kind: &str) -> Vec<String> {
+        let lines = self.0.lock().unwrap().clone();
+        lines.into_iter().filter(|line| line.starts_with(kind)).collect()
+    }
+}
+
+async fn gathered(connection: &PeerConnection) {
+    soon("the candidates", async {
+        while connection.ice_gathering_state() != IceGatheringState::Complete {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn gat_01_02_03_05_gathering() {
+    let (a, b) = (offerer(), peer());
+    let journal = Journal::of(&a);
+    let (write, weak) = (journal.clone(), a.downgrade());
+    a.on_ice_candidate(move |candidate| {
+        let Some(candidate) = candidate.filter(|candidate| !candidate.candidate.is_empty()) else { return };
+        let sdp = weak.upgrade().unwrap().local_description().unwrap().sdp;
+        write.add(format!("shown {}", sdp.contains(&candidate.candidate)));
+    });
+    assert_eq!(a.ice_gathering_state(), IceGatheringState::New);
+    negotiate(&a, &b).await;
+    gathered(&a).await;
+    assert!(a.local_description().unwrap().sdp.contains("a=end-of-candidates\r\n"));
+    assert_eq!(journal.of_kind("gathering"), ["gathering gathering", "gathering complete"]);
+    let shown = journal.of_kind("shown");
+    assert!(!shown.is_empty() && shown.iter().all(|line| line == "shown true"), "{shown:?}");
+    negotiate(&a, &b).await;
+    assert_eq!(a.ice_gathering_state(), IceGatheringState::Complete);
+    end([a, b]).await;
+    assert_eq!(journal.of_kind("gathering").len(), 2);
+}
+
+#[tokio::test]
+async fn gat_04_08_nothing_to_gather_for() {
+    let (a, b) = (peer(), peer());
+    let journal = Journal::of(&a);
+    a.set_local_description_implicitly().await.unwrap();
+    let other = offerer();
+    b.set_remote_description(other.create_offer().await.unwrap()).await.unwrap();
+    let states = [a.ice_gathering_state(), b.ice_gathering_state()];
+    assert_eq!(states, [IceGatheringState::New; 2]);
+    end([a, b, other]).await;
+    assert_eq!(journal.of_kind("gathering"), [""; 0]);
+}
+
+#[tokio::test]
+async fn sta_01_03_08_the_states_of_a_connection() {
+    let (a, b) = (peer(), peer());
+    let channel = a.create_data_channel("", DataChannelInit::default()).unwrap();
+    let journals = [Journal::of(&a), Journal::of(&b)];
+    trickle(&a, &b);
+    trickle(&b, &a);
+    negotiate(&a, &b).await;
+    soon("it to open", channel.opened()).await.unwrap();
+    soon("both to connect", async { tokio::try_join!(a.connected(), b.connected()) }).await.unwrap();
+    for journal in &journals {
+        assert_eq!(journal.of_kind("connection"), ["connection connecting", "connection connected"]);
+        let ice = journal.of_kind("ice");
+        assert_eq!(ice[..2], ["ice checking", "ice connected"]);
+        assert!(ice.len() == 2 || ice[2..] == ["ice completed"], "{ice:?}");
+    }
+    end([a, b]).await;
+}
+
+#[tokio::test]
+async fn sta_05_without_candidates_nothing_begins() {
+    let [a, b] = described().await;
+    gathered(&a).await;
+    for connection in [&a, &b] {
+        assert_eq!(connection.ice_connection_state(), IceConnectionState::New);
+        assert_eq!(connection.connection_state(), PeerConnectionState::New);
+    }
+    end([a, b]).await;
+}
+
+/// The answerer is told of no candidate, and learns the offerer's from its checks.
+#[tokio::test]
+async fn sta_06_candidates_are_learnt_from_checks() {
+    let (a, b) = (peer(), peer());
+    let channel = a.create_data_channel("", DataChannelInit::default()).unwrap();
+    let journal = Journal::of(&b);
+    trickle(&b, &a);
+    negotiate(&a, &b).await;
+    soon("it to open", channel.opened()).await.unwrap();
+    soon("b to connect", b.connected()).await.unwrap();
+    assert_eq!(journal.of_kind("ice")[..2], ["ice checking", "ice connected"]);
+    end([a, b]).await;
+}
