@@ -246,6 +246,19 @@ impl fmt::Display for ErrorName {
     }
 }
 
+/// The string that a browser has for it.
+impl fmt::Display for ErrorDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DataChannelFailure => "data-channel-failure",
+            Self::DtlsFailure { .. } => "dtls-failure",
+            Self::FingerprintFailure => "fingerprint-failure",
+            Self::SctpFailure { .. } => "sctp-failure",
+            Self::SdpSyntaxError { .. } => "sdp-syntax-error",
+        })
+    }
+}
+
 /// The `RTCError` members that belong to the end of a connection.
 fn detail_of(reason: &CloseReason) -> Option<ErrorDetail> {
     use straits_peer::dtls;
