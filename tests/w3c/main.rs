@@ -12,3 +12,4 @@ mod candidates;
 mod create;
 mod descriptions;
 mod table;
+mod transports;

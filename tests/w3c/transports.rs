@@ -1,0 +1,188 @@
+//! Certificates, DTLS and SCTP as descriptions show and settle them.
+
+use super::support::{configuration, negotiate, negotiate_with, peer, soon, trickle};
+use std::time::SystemTime;
+use straits::{
+    DataChannelInit, ErrorDetail, ErrorName, Fingerprint, HashFunction, Identity, PeerConnection,
+    PeerConnectionState, SessionDescription,
+};
+
+fn offerer() -> PeerConnection {
+    offerer_of(peer())
+}
+
+fn offerer_of(connection: PeerConnection) -> PeerConnection {
+    connection.create_data_channel("", DataChannelInit::default()).unwrap();
+    connection
+}
+
+async fn end<const N: usize>(connections: [PeerConnection; N]) {
+    for connection in connections {
+        connection.close();
+        soon("the end", connection.closed()).await;
+    }
+}
+
+/// The description with each line that begins so replaced by what `change` makes of its rest; `None`: it is left out.
+fn with_lines(
+    description: SessionDescription,
+    start: &str,
+    change: impl Fn(&str) -> Option<String>,
+) -> SessionDescription {
+    let lines = description.sdp.lines().filter_map(|line| match line.strip_prefix(start) {
+        Some(rest) => change(rest),
+        None => Some(line.to_owned()),
+    });
+    SessionDescription { sdp: lines.map(|line| line + "\r\n").collect(), ..description }
+}
+
+fn line<'a>(description: &'a SessionDescription, start: &str) -> Option<&'a str> {
+    description.sdp.lines().find_map(|line| line.strip_prefix(start))
+}
+
+#[tokio::test]
+async fn crt_01_09_10_the_certificate_of_a_connection() {
+    let identity = Identity::generate().unwrap();
+    assert!(identity.expires() > SystemTime::now());
+    let fingerprint: Fingerprint = identity.fingerprint(HashFunction::Sha256);
+    let text = fingerprint.to_string();
+    let (name, value) = text.split_once(' ').unwrap();
+    assert_eq!((name, value.split(':').count()), ("sha-256", 32));
+    let is_byte = |byte: &str| byte.len() == 2 && byte.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(value.split(':').all(is_byte), "{value}");
+    let connection = offerer_of(PeerConnection::new(configuration().certificate(identity.clone())).unwrap());
+    let offer = connection.create_offer().await.unwrap();
+    let expected = format!("sha-256 {}", value.to_uppercase());
+    assert_eq!(line(&offer, "a=fingerprint:"), Some(&expected[..]));
+    let again = Identity::from_pem(&identity.certificate_pem(), &identity.private_key_pem()).unwrap();
+    assert_eq!(again.fingerprint(HashFunction::Sha256), fingerprint);
+    end([connection]).await;
+}
+
+#[tokio::test]
+async fn dtl_03_a_wrong_fingerprint_fails_both_sides() {
+    let (a, b) = (offerer(), peer());
+    trickle(&a, &b);
+    trickle(&b, &a);
+    let falsify = |answer: SessionDescription| {
+        with_lines(answer, "a=fingerprint:", |_| {
+            Some(format!("a=fingerprint:sha-256 {}", ["00"; 32].join(":")))
+        })
+    };
+    negotiate_with(&a, &b, falsify).await;
+    let error = soon("a failure", a.connected()).await.unwrap_err();
+    assert_eq!(
+        (error.name(), error.detail()),
+        (ErrorName::OperationError, Some(ErrorDetail::FingerprintFailure))
+    );
+    soon("a failure", b.connected()).await.unwrap_err();
+    let states = [&a, &b].map(|connection| connection.connection_state());
+    assert_eq!(states, [PeerConnectionState::Failed; 2]);
+}
+
+#[tokio::test]
+async fn dtl_05_fingerprints_of_several_functions() {
+    let (a, b) = (offerer(), peer());
+    trickle(&a, &b);
+    trickle(&b, &a);
+    let more = |answer: SessionDescription| {
+        with_lines(answer, "a=fingerprint:", |own| {
+            let of = |name: &str, len| format!("a=fingerprint:{name} {}", vec!["00"; len].join(":"));
+            let others = [of("sha-1", 20), of("sha-384", 48), of("sha-512", 64)].join("\r\n");
+            Some(format!("{others}\r\na=fingerprint:{own}"))
+        })
+    };
+    negotiate_with(&a, &b, more).await;
+    soon("to connect", a.connected()).await.unwrap();
+    end([a, b]).await;
+}
+
+#[tokio::test]
+async fn dtl_06_the_roles_of_the_answer() {
+    for (offered, answered) in [("actpass", "active"), ("active", "passive"), ("passive", "active")] {
+        let (a, b) = (offerer(), peer());
+        let offer = a.create_offer().await.unwrap();
+        assert_eq!(line(&offer, "a=setup:"), Some("actpass"));
+        let offer = with_lines(offer, "a=setup:", |_| Some(format!("a=setup:{offered}")));
+        b.set_remote_description(offer).await.unwrap();
+        let answer = b.create_answer().await.unwrap();
+        assert_eq!(line(&answer, "a=setup:"), Some(answered));
+        end([a, b]).await;
+    }
+}
+
+#[tokio::test]
+async fn dtl_10_an_offer_without_a_fingerprint() {
+    let (a, b) = (offerer(), peer());
+    let offer = a.create_offer().await.unwrap();
+    assert!(!offer.sdp.contains("a=crypto"));
+    let bare = with_lines(offer, "a=fingerprint:", |_| None);
+    let error = b.set_remote_description(bare).await.unwrap_err();
+    assert_eq!(error.name(), ErrorName::InvalidAccessError, "{error}");
+    end([a, b]).await;
+}
+
+/// What `a` may send when the answer says this.
+async fn max_message_size(line: Option<&str>) -> Option<usize> {
+    let (a, b) = (offerer(), peer());
+    assert_eq!(a.max_message_size(), None);
+    negotiate_with(&a, &b, |answer| {
+        with_lines(answer, "a=max-message-size:", |_| line.map(|value| format!("a=max-message-size:{value}")))
+    })
+    .await;
+    let size = a.max_message_size();
+    end([a, b]).await;
+    size
+}
+
+#[tokio::test]
+async fn sct_05_06_both_sides_say_what_they_take() {
+    let (a, b) = (offerer(), peer());
+    negotiate(&a, &b).await;
+    for description in [a.local_description().unwrap(), b.local_description().unwrap()] {
+        assert!(line(&description, "a=max-message-size:").is_some(), "{}", description.sdp);
+    }
+    assert_eq!(a.max_message_size(), b.max_message_size());
+    assert!(a.max_message_size().unwrap() > 0);
+    end([a, b]).await;
+}
+
+#[tokio::test]
+async fn sct_07_08_09_10_what_the_peer_takes() {
+    assert_eq!(max_message_size(None).await, Some(65536));
+    assert_eq!(max_message_size(Some("1")).await, Some(1));
+    assert_eq!(max_message_size(Some("2")).await, Some(2));
+    // We have no limit of our own, so that of the peer counts, or none.
+    assert_eq!(max_message_size(Some("10000000")).await, Some(10_000_000));
+    assert_eq!(max_message_size(Some("0")).await, None);
+}
+
+#[tokio::test]
+async fn e2e_01_a_negotiated_channel_alone() {
+    let (a, b) = (peer(), peer());
+    let init = || DataChannelInit::default().negotiated(true).id(1);
+    let channels = [&a, &b].map(|connection| connection.create_data_channel("", init()).unwrap());
+    trickle(&a, &b);
+    trickle(&b, &a);
+    negotiate(&a, &b).await;
+    for channel in &channels {
+        soon("it to open", channel.opened()).await.unwrap();
+    }
+    soon("both to connect", async { tokio::try_join!(a.connected(), b.connected()) }).await.unwrap();
+    end([a, b]).await;
+}
+
+#[test]
+fn err_01_what_an_error_carries() {
+    let details = [
+        ErrorDetail::DataChannelFailure,
+        ErrorDetail::DtlsFailure { received_alert: Some(0), sent_alert: None },
+        ErrorDetail::FingerprintFailure,
+        ErrorDetail::SctpFailure { cause_code: Some(12) },
+        ErrorDetail::SdpSyntaxError { line: 1 },
+    ];
+    let names = details.map(|detail| detail.to_string());
+    let expected =
+        ["data-channel-failure", "dtls-failure", "fingerprint-failure", "sctp-failure", "sdp-syntax-error"];
+    assert_eq!(names, expected);
+}
