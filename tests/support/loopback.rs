@@ -83,6 +83,26 @@ impl Pair {
         Self { a, b, channel_a, channel_b }
     }
 
+    /// With a channel that both sides create, each with its own settings, as number 0.
+    pub(crate) async fn negotiated(init_a: DataChannelInit, init_b: DataChannelInit) -> Self {
+        let (a, b) = (peer(), peer());
+        let [channel_a, channel_b] = [(&a, init_a), (&b, init_b)].map(|(connection, init)| {
+            connection.create_data_channel("data", init.negotiated(true).id(0)).unwrap()
+        });
+        trickle(&a, &b);
+        trickle(&b, &a);
+        negotiate(&a, &b).await;
+        soon("a to open", channel_a.opened()).await.unwrap();
+        soon("b to open", channel_b.opened()).await.unwrap();
+        Self { a, b, channel_a, channel_b }
+    }
+
+    /// One with a channel that is announced, one with a channel that is negotiated.
+    pub(crate) async fn of_both_kinds() -> [Self; 2] {
+        let init = DataChannelInit::default();
+        [Self::new().await, Self::negotiated(init.clone(), init).await]
+    }
+
     /// Ends both and waits until their tasks and sockets are gone.
     pub(crate) async fn close(self) {
         self.a.close();

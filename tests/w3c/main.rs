@@ -8,8 +8,10 @@ mod coverage;
 #[path = "../support/loopback.rs"]
 mod support;
 
+mod buffered;
 mod candidates;
 mod create;
 mod descriptions;
+mod sending;
 mod table;
 mod transports;
