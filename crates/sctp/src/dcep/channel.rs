@@ -111,7 +111,7 @@ impl Channel<'_> {
         self.channels.association.send_part(now, stream, ppid, data, last, ordered, reliability)?;
         let buffered = self.channels.association.buffered_amount(stream);
         if let Some(entry) = self.channels.entries.get_mut(&self.id) {
-            entry.accepted = entry.accepted.saturating_add(queued);
+            entry.note_accepted(queued, queued > len);
             entry.stats.bytes_sent += u64::try_from(len).unwrap_or(u64::MAX);
             entry.stats.messages_sent += u64::from(last);
             entry.note_buffered(buffered);

@@ -3,6 +3,7 @@
 use super::held::Held;
 use super::{ChannelCloseReason, ChannelInit, ChannelState, ChannelStats};
 use crate::StreamId;
+use std::collections::VecDeque;
 use std::time::Instant;
 
 /// One channel.
@@ -14,7 +15,9 @@ pub(super) struct Entry {
     pub(super) stats: ChannelStats,
     pub(super) low_threshold: usize,
     /// User payload given to the association, one byte for each empty message included.
-    pub(super) accepted: usize,
+    accepted: u64,
+    /// Where in it the bytes of empty messages are, without those that have left.
+    empty: VecDeque<u64>,
     /// The buffered amount has been above the low threshold since the last event.
     pub(super) was_above: bool,
     /// To be read before what is in the stream's inbox: came before the OPEN, or was left when the stream was given up.
@@ -56,6 +59,7 @@ impl Entry {
             stats: ChannelStats::default(),
             low_threshold: 0,
             accepted: 0,
+            empty: VecDeque::new(),
             was_above: false,
             leftover: Held::default(),
             is_incoming: false,
@@ -96,14 +100,28 @@ impl Entry {
         self.init.label.len().saturating_add(self.init.protocol.len())
     }
 
+    /// So many bytes of the user's were given to the association, or the one byte that stands for an empty message.
+    pub(super) fn note_accepted(&mut self, queued: usize, is_empty: bool) {
+        if is_empty {
+            self.empty.push_back(self.accepted);
+        }
+        self.accepted = self.accepted.saturating_add(wide(queued));
+    }
+
     /// How much of what is queued on its stream is the user's. OPEN and ACK come first: as long as they wait, all there is
-    /// of the user's does.
+    /// of the user's does. What stands for an empty message is nobody's.
     pub(super) fn user_part(&self, buffered: usize) -> usize {
-        buffered.min(self.accepted)
+        let gone = self.accepted.saturating_sub(wide(buffered));
+        let empty = self.empty.len() - self.empty.partition_point(|place| *place < gone);
+        buffered.min(usize::try_from(self.accepted).unwrap_or(usize::MAX)).saturating_sub(empty)
     }
 
     /// Notes whether the buffered amount is above the low threshold, with so much queued on its stream.
     pub(super) fn note_buffered(&mut self, buffered: usize) {
+        let gone = self.accepted.saturating_sub(wide(buffered));
+        while self.empty.front().is_some_and(|place| *place < gone) {
+            self.empty.pop_front();
+        }
         self.was_above |= self.user_part(buffered) > self.low_threshold;
     }
 
@@ -111,4 +129,8 @@ impl Entry {
     pub(super) fn has_leftover(&self) -> bool {
         !self.leftover.is_empty()
     }
+}
+
+fn wide(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -230,3 +230,38 @@ fn an_unordered_channel_is_ordered_until_it_is_answered() {
     pair.send(A, a, "after it");
     assert_eq!(unordered(&mut pair), [true]);
 }
+
+/// The byte that stands for an empty message (RFC 8831 §6.6) is not the user's: neither amount nor event tell of it.
+#[test]
+fn empty_messages_are_not_buffered_payload() {
+    let (mut pair, a, b) = Pair::open();
+    pair.send(A, a, "");
+    assert_eq!(pair.channel(A, a).buffered_amount(), 0);
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.take_events(A), []);
+    let texts = ["", "x", "", "yz", "", ""];
+    for (text, amount) in texts.into_iter().zip([0, 1, 1, 3, 3, 3]) {
+        pair.send(A, a, text);
+        assert_eq!(pair.channel(A, a).buffered_amount(), amount);
+    }
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.channel(A, a).buffered_amount(), 0);
+    assert_eq!(pair.take_events(A), [ChannelEvent::BufferedAmountLow(a)]);
+    assert_eq!(pair.received(B, b), ["", "", "x", "", "yz", "", ""]);
+
+    // More than a packet, with empty ones all over it.
+    for n in 0..50 {
+        pair.send(A, a, "");
+        pair.send(A, a, &"x".repeat(n * 10));
+    }
+    let mut left = pair.channel(A, a).buffered_amount();
+    assert_eq!(left, 12_250);
+    let mut buffer = BytesMut::new();
+    while pair.ends[A].poll_transmit(pair.now, &mut buffer) {
+        let now_left = pair.channel(A, a).buffered_amount();
+        assert!(now_left <= left, "{now_left} after {left}");
+        left = now_left;
+        buffer.clear();
+    }
+    assert!(left < 12_250);
+}
