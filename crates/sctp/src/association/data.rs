@@ -93,7 +93,7 @@ impl Association {
         self.sender.set_priority(stream, priority);
     }
 
-    /// Payload accepted by `send` and not yet in a packet.
+    /// Payload accepted by `send` and not yet in a packet; when the association has ended, what it was then.
     pub fn buffered_amount(&self, stream: StreamId) -> usize {
         self.sender.buffered_amount(stream)
     }

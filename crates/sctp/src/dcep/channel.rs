@@ -194,7 +194,7 @@ impl Channel<'_> {
         })
     }
 
-    /// Payload accepted by `send` and not yet in a packet.
+    /// Payload accepted by `send` and not yet in a packet; when the association has ended, what it was then.
     pub fn buffered_amount(&self) -> usize {
         self.channels.buffered_amount(self.id)
     }

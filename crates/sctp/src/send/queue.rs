@@ -304,6 +304,12 @@ impl Queue {
         self.stream(stream).map_or(0, |stream| stream.buffered)
     }
 
+    /// The streams that have payload queued, with how much.
+    pub(super) fn buffered_amounts(&self) -> BTreeMap<StreamId, usize> {
+        let amounts = self.index.iter().map(|(stream, slot)| (*stream, self.slots[at(*slot)].buffered));
+        amounts.filter(|(_, buffered)| *buffered > 0).collect()
+    }
+
     /// Payload queued, all streams.
     pub(super) fn buffered(&self) -> usize {
         self.buffered

@@ -72,7 +72,7 @@ pub(crate) struct Sender {
     counters: Counters,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Phase {
     /// Before the association is up.
     Waiting,
@@ -83,6 +83,8 @@ enum Phase {
         undelivered: usize,
         /// Of these, of the channel protocol.
         dcep: usize,
+        /// Not in a packet then, by stream.
+        buffered: BTreeMap<StreamId, usize>,
     },
 }
 
@@ -144,11 +146,16 @@ impl Sender {
     }
 
     /// The association is over: timers stop, memory is given back, sends are refused;
-    /// [`undelivered`](Self::undelivered) keeps its value.
+    /// [`undelivered`](Self::undelivered) and [`buffered_amount`](Self::buffered_amount) keep their values.
     pub(crate) fn close(&mut self) {
         let (undelivered, dcep) = (self.undelivered(), self.undelivered_dcep());
+        let buffered = match &mut self.phase {
+            Phase::Closed { buffered, .. } => std::mem::take(buffered),
+            Phase::Waiting | Phase::Started { .. } => self.queue.buffered_amounts(),
+        };
+        let phase = Phase::Closed { undelivered, dcep, buffered };
         let Self { counters, rto, .. } = *self;
-        *self = Self { counters, rto, phase: Phase::Closed { undelivered, dcep }, ..Self::new(self.config) };
+        *self = Self { counters, rto, phase, ..Self::new(self.config) };
     }
 
     /// `a=max-message-size` of the peer; `None` is no limit.
@@ -293,9 +300,12 @@ impl Sender {
         buffered - self.queue.buffered_amount(stream)
     }
 
-    /// Payload accepted and not yet in a packet.
+    /// Payload accepted and not yet in a packet; after [`close`](Self::close), what it was then.
     pub(crate) fn buffered_amount(&self, stream: StreamId) -> usize {
-        self.queue.buffered_amount(stream)
+        match &self.phase {
+            Phase::Closed { buffered, .. } => buffered.get(&stream).copied().unwrap_or(0),
+            Phase::Waiting | Phase::Started { .. } => self.queue.buffered_amount(stream),
+        }
     }
 
     /// The stream's share of what is sent, compared with the priorities of others (RFC 8831 §6.4); 256 at first. It

@@ -126,7 +126,9 @@ impl DataChannel {
         state.channels.get(&self.shared().id).map_or(DataChannelState::Closed, |entry| entry.published)
     }
 
-    /// Bytes of payload that were accepted and are not in a packet yet.
+    /// Bytes of payload that were accepted and are not in a packet yet. When the connection has ended, what it was then.
+    ///
+    /// On a runtime with several threads it may fall at any time, also while a handler runs.
     #[must_use]
     pub fn buffered_amount(&self) -> usize {
         self.look(|channel| channel.buffered_amount()).unwrap_or(0)

@@ -248,3 +248,18 @@ fn a_restart_of_the_peer_closes_all_channels() {
     assert_eq!(pair.received(B, b), ["of before"]);
     assert_eq!(pair.received(B, c), ["of after"]);
 }
+
+/// W3C webrtc-pc §6.2: `bufferedAmount` does not go back to zero because the channel closes.
+#[test]
+fn the_end_of_the_association_leaves_the_buffered_amount_as_it_was() {
+    let (mut pair, a, _) = Pair::open();
+    for text in ["text", "", "more"] {
+        pair.send(A, a, text);
+    }
+    pair.ends[A].abort(pair.now);
+    assert_eq!(pair.channel(A, a).buffered_amount(), 8);
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.channel(A, a).state(), ChannelState::Closed);
+    assert!(!pair.take_events(A).contains(&ChannelEvent::BufferedAmountLow(a)));
+    assert_eq!(pair.channel(A, a).buffered_amount(), 8);
+}

@@ -52,7 +52,7 @@ impl Sender {
     }
 
     fn accept(&mut self, checked: Result<u64, SackError>) -> Result<u64, SackOutcome> {
-        match (self.phase, checked) {
+        match (&self.phase, checked) {
             (Phase::Waiting | Phase::Closed { .. }, _) | (_, Err(SackError::Stale)) => {
                 Err(SackOutcome::Stale)
             }

@@ -161,8 +161,11 @@ impl State {
         let resume = self.high_water_mark / 2;
         let (peer, channels) = (&mut self.peer, &mut self.channels);
         self.writing.retain(|&id| {
-            let waits = peer.channel(id).is_some_and(|channel| {
-                channel.state() == sctp::ChannelState::Connecting || channel.buffered_amount() > resume
+            let waits = peer.channel(id).is_some_and(|channel| match channel.state() {
+                sctp::ChannelState::Connecting => true,
+                sctp::ChannelState::Open => channel.buffered_amount() > resume,
+                // Who waits is to hear that nothing more can be sent; a connection that ended keeps what is buffered.
+                sctp::ChannelState::Closing | sctp::ChannelState::Closed => false,
             });
             if !waits && let Some(entry) = channels.get_mut(&id) {
                 entry.writers.drain_into(wakes);
