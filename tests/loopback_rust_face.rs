@@ -90,6 +90,28 @@ async fn senders_are_held_back() {
     pair.close().await;
 }
 
+/// Who waits to send when the channel is closed hears of it at once, not when half of what is buffered has left.
+#[tokio::test]
+async fn a_close_ends_the_wait_of_a_sender() {
+    let pair =
+        Pair::with(configuration().high_water_mark(1000), configuration(), DataChannelInit::default()).await;
+    pair.channel_a.try_send(vec![7; 1 << 18]).unwrap();
+    let waiting = tokio::spawn({
+        let channel = pair.channel_a.clone();
+        async move { channel.send("late").await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    pair.channel_a.close();
+    let error = soon("the refusal", waiting).await.unwrap().unwrap_err();
+    assert_eq!(error.name(), ErrorName::InvalidStateError);
+    assert!(pair.channel_a.buffered_amount() > 500, "it waited for the buffer");
+    let received = soon("what was accepted", pair.channel_b.recv()).await;
+    assert!(received == Some(vec![7; 1 << 18].into()));
+    assert_eq!(soon("the end", pair.channel_b.recv()).await, None);
+    pair.close().await;
+}
+
 /// A future of `send` or `recv` that is dropped has neither sent nor taken anything.
 #[tokio::test]
 async fn futures_may_be_dropped() {
