@@ -152,7 +152,7 @@ async fn snd_07_08_binary_arrives_and_of_a_view_only_what_it_shows() {
         pair.channel_a.try_send(&whole[250..]).unwrap();
         let expected = [whole.as_slice(), &whole[10..20], &whole[250..]].map(Message::from);
         assert_eq!(receive(&pair.channel_b, 3).await, expected);
-        pair.close().await;
+        assert_ended_without_more(pair).await;
     }
 }
 
@@ -189,7 +189,7 @@ async fn snd_13_messages_of_all_types_arrive_in_order() {
         pair.channel_a.send_binary(Bytes::from_owner([4; 5])).unwrap();
         let expected = [vec![1, 2, 3].into(), "世界".into(), vec![4; 5].into()];
         assert_eq!(receive(&pair.channel_b, 3).await, expected);
-        pair.close().await;
+        assert_ended_without_more(pair).await;
     }
 }
 
@@ -217,7 +217,7 @@ async fn snd_16_large_and_small_messages_survive_a_new_negotiation() {
     received.sort_by(|left, right| left.as_bytes().cmp(right.as_bytes()));
     let expected: Vec<Message> = (0..1000_u32).map(|n| n.to_be_bytes().as_slice().into()).collect();
     assert_eq!(received, expected);
-    pair.close().await;
+    assert_ended_without_more(pair).await;
 }
 
 #[tokio::test]
@@ -233,7 +233,7 @@ async fn snd_17_each_side_of_a_negotiated_channel_has_its_own_order() {
         }
         assert_eq!(received, a_hundred("message"));
     }
-    pair.close().await;
+    assert_ended_without_more(pair).await;
 }
 
 #[tokio::test]
