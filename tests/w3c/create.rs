@@ -329,7 +329,7 @@ impl Journal {
         let write = |what: &'static str| {
             let lines = lines.clone();
             move |channel: &DataChannel| {
-                lines.lock().unwrap().push(format!("{what} {}", channel.ready_state()))
+                lines.lock().unwrap().push(format!("{what} {}", channel.ready_state()));
             }
         };
         channel.on_open(write("open"));
