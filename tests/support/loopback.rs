@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use straits::{
     Configuration, DataChannel, DataChannelInit, IceCandidate, PeerConnection, SessionDescription,
@@ -109,6 +110,49 @@ impl Pair {
         self.b.close();
         soon("a to end", self.a.closed()).await;
         soon("b to end", self.b.closed()).await;
+    }
+}
+
+/// Candidates, offer and answer.
+pub(crate) async fn connect(offerer: &PeerConnection, answerer: &PeerConnection) {
+    trickle(offerer, answerer);
+    trickle(answerer, offerer);
+    negotiate(offerer, answerer).await;
+}
+
+/// Lines written by handlers, in the order of their calls. Whole once `closed` of their connection was awaited.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Journal(Arc<Mutex<Vec<String>>>);
+
+impl Journal {
+    pub(crate) fn write(&self, line: impl Into<String>) {
+        self.0.lock().unwrap().push(line.into());
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Writes each event of the channel down, with the state that the channel has in it.
+    pub(crate) fn watch(&self, channel: &DataChannel) {
+        let journal = self.clone();
+        channel
+            .on_message(move |_, message| journal.write(format!("message {}", message.as_text().unwrap())));
+        self.watch_states(channel);
+    }
+
+    /// As `watch`, but leaves the messages to others.
+    pub(crate) fn watch_states(&self, channel: &DataChannel) {
+        let journal = self.clone();
+        channel.on_open(move |channel| journal.write(format!("open {}", channel.ready_state())));
+        let journal = self.clone();
+        channel.on_closing(move |channel| journal.write(format!("closing {}", channel.ready_state())));
+        let journal = self.clone();
+        channel.on_error(move |_, error| {
+            journal.write(format!("error {:?} {:?}", error.name(), error.detail()))
+        });
+        let journal = self.clone();
+        channel.on_close(move |channel| journal.write(format!("close {}", channel.ready_state())));
     }
 }
 

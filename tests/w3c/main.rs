@@ -13,5 +13,7 @@ mod candidates;
 mod create;
 mod descriptions;
 mod sending;
+mod announcing;
+mod closing;
 mod table;
 mod transports;
