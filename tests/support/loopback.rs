@@ -149,7 +149,7 @@ impl Journal {
         channel.on_closing(move |channel| journal.write(format!("closing {}", channel.ready_state())));
         let journal = self.clone();
         channel.on_error(move |_, error| {
-            journal.write(format!("error {:?} {:?}", error.name(), error.detail()))
+            journal.write(format!("error {:?} {:?}", error.name(), error.detail()));
         });
         let journal = self.clone();
         channel.on_close(move |channel| journal.write(format!("close {}", channel.ready_state())));
