@@ -1,6 +1,7 @@
 //! Closing channels, and closing connections.
 
 use super::support::{Journal, Pair, configuration, connect, negotiate, peer, port, soon, trickle};
+use futures_util::FutureExt;
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use straits::{
@@ -354,6 +355,24 @@ async fn pcc_01_02_03_04_09_states_are_closed_at_once_during_negotiation() {
     }
     soon("the end", connection.closed()).await;
     assert_eq!(journal.lines(), [""; 0]);
+}
+
+/// What handlers were to be told when `close` was called they are not told any more.
+#[tokio::test]
+async fn pcc_02_07_events_that_wait_are_dropped() {
+    let connection = peer();
+    connection.create_data_channel("", DataChannelInit::default()).unwrap();
+    let journal = watch_connection(&connection);
+    let write = journal.clone();
+    connection.on_ice_gathering_state_change(move |state| write.write(format!("gathering {state}")));
+    let offer = connection.create_offer().await.unwrap();
+    // The description is set, and no handler had its turn yet.
+    assert!(connection.set_local_description(offer).now_or_never().is_none());
+    connection.close();
+    assert_eq!(states(&connection), CLOSED);
+    soon("the end", connection.closed()).await;
+    assert_eq!(journal.lines(), [""; 0]);
+    assert_eq!(connection.ice_gathering_state(), IceGatheringState::New);
 }
 
 /// The transports have no objects of their own here: the other side's states and reasons tell that theirs are closed.
