@@ -5,27 +5,12 @@
 #[path = "support/loopback.rs"]
 mod support;
 
-use std::sync::{Arc, Mutex};
 use straits::{
     DataChannel, DataChannelInit, DataChannelState, ErrorDetail, ErrorName, IceGatheringState, Message,
     PeerConnection, PeerConnectionState, SignalingState,
 };
-use support::{Pair, configuration, negotiate, peer, soon, trickle};
+use support::{Journal, Pair, configuration, negotiate, peer, soon, trickle};
 use tokio::sync::{mpsc, oneshot};
-
-/// Lines written by handlers, in the order of their calls.
-#[derive(Clone, Default)]
-struct Journal(Arc<Mutex<Vec<String>>>);
-
-impl Journal {
-    fn write(&self, line: impl Into<String>) {
-        self.0.lock().unwrap().push(line.into());
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-}
 
 /// W3C behaviours ODC-01, ODC-02, OPN-01, OPN-02, SND-02 to SND-06, CLS-01, CLS-03: the whole of the sample.
 #[tokio::test]

@@ -106,10 +106,7 @@ impl Pair {
 
     /// Ends both and waits until their tasks and sockets are gone.
     pub(crate) async fn close(self) {
-        self.a.close();
-        self.b.close();
-        soon("a to end", self.a.closed()).await;
-        soon("b to end", self.b.closed()).await;
+        end([self.a, self.b]).await;
     }
 }
 
@@ -118,6 +115,14 @@ pub(crate) async fn connect(offerer: &PeerConnection, answerer: &PeerConnection)
     trickle(offerer, answerer);
     trickle(answerer, offerer);
     negotiate(offerer, answerer).await;
+}
+
+/// Closes all, and waits until their tasks and sockets are gone.
+pub(crate) async fn end<const N: usize>(connections: [PeerConnection; N]) {
+    connections.iter().for_each(PeerConnection::close);
+    for connection in connections {
+        soon("the end", connection.closed()).await;
+    }
 }
 
 /// Lines written by handlers, in the order of their calls. Whole once `closed` of their connection was awaited.

@@ -1,6 +1,6 @@
 //! Channels of the peer: the event that announces them, and what the announcement carries.
 
-use super::support::{Journal, PATIENCE, connect, peer, soon};
+use super::support::{Journal, PATIENCE, connect, end, peer, soon};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use straits::{
@@ -300,13 +300,6 @@ async fn check_names(label: &str, protocol: &str) {
 
 fn create(connection: &PeerConnection, label: &str) -> DataChannel {
     connection.create_data_channel(label, DataChannelInit::default()).unwrap()
-}
-
-async fn end(connections: [PeerConnection; 2]) {
-    connections.iter().for_each(PeerConnection::close);
-    for connection in connections {
-        soon("the end of the connection", connection.closed()).await;
-    }
 }
 
 /// What was announced, by label, each with a journal.

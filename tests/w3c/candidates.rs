@@ -1,7 +1,6 @@
 //! Candidates, gathering, and the states of ICE and of the connection.
 
-use super::support::{configuration, negotiate, peer, soon, trickle};
-use std::sync::{Arc, Mutex};
+use super::support::{Journal, configuration, end, negotiate, peer, soon, trickle};
 use straits::{
     DataChannelInit, ErrorName, IceCandidate, IceConnectionState, IceGatheringState, PeerConnection,
     PeerConnectionState, SignalingState,
@@ -32,13 +31,6 @@ fn add(connection: &PeerConnection, candidate: impl Into<Option<IceCandidate>>) 
 
 fn remote_sdp(connection: &PeerConnection) -> String {
     connection.remote_description().unwrap().sdp
-}
-
-async fn end<const N: usize>(connections: [PeerConnection; N]) {
-    for connection in connections {
-        connection.close();
-        soon("the end", connection.closed()).await;
-    }
 }
 
 #[tokio::test]
@@ -162,30 +154,20 @@ async fn cfg_02_a_new_connection() {
     assert_eq!(connection.can_trickle_ice_candidates(), None);
 }
 
-/// What happened, in the order in which the handlers were called.
-#[derive(Clone, Default)]
-struct Journal(Arc<Mutex<Vec<String>>>);
+/// Writes each change of a state of the connection down.
+fn journal_of(connection: &PeerConnection) -> Journal {
+    let journal = Journal::default();
+    let write = journal.clone();
+    connection.on_ice_gathering_state_change(move |state| write.write(format!("gathering {state}")));
+    let write = journal.clone();
+    connection.on_ice_connection_state_change(move |state| write.write(format!("ice {state}")));
+    let write = journal.clone();
+    connection.on_connection_state_change(move |state| write.write(format!("connection {state}")));
+    journal
+}
 
-impl Journal {
-    fn of(connection: &PeerConnection) -> Self {
-        let journal = Self::default();
-        let write = journal.clone();
-        connection.on_ice_gathering_state_change(move |state| write.add(format!("gathering {state}")));
-        let write = journal.clone();
-        connection.on_ice_connection_state_change(move |state| write.add(format!("ice {state}")));
-        let write = journal.clone();
-        connection.on_connection_state_change(move |state| write.add(format!("connection {state}")));
-        journal
-    }
-
-    fn add(&self, line: impl Into<String>) {
-        self.0.lock().unwrap().push(line.into());
-    }
-
-    fn of_kind(&self, kind: &str) -> Vec<String> {
-        let lines = self.0.lock().unwrap().clone();
-        lines.into_iter().filter(|line| line.starts_with(kind)).collect()
-    }
+fn of_kind(journal: &Journal, kind: &str) -> Vec<String> {
+    journal.lines().into_iter().filter(|line| line.starts_with(kind)).collect()
 }
 
 async fn gathered(connection: &PeerConnection) {
@@ -200,52 +182,52 @@ async fn gathered(connection: &PeerConnection) {
 #[tokio::test]
 async fn gat_01_02_03_05_gathering() {
     let (a, b) = (offerer(), peer());
-    let journal = Journal::of(&a);
+    let journal = journal_of(&a);
     let (write, weak) = (journal.clone(), a.downgrade());
     a.on_ice_candidate(move |candidate| {
         let Some(candidate) = candidate.filter(|candidate| !candidate.candidate.is_empty()) else { return };
         let sdp = weak.upgrade().unwrap().local_description().unwrap().sdp;
-        write.add(format!("shown {}", sdp.contains(&candidate.candidate)));
+        write.write(format!("shown {}", sdp.contains(&candidate.candidate)));
     });
     assert_eq!(a.ice_gathering_state(), IceGatheringState::New);
     negotiate(&a, &b).await;
     gathered(&a).await;
     assert!(a.local_description().unwrap().sdp.contains("a=end-of-candidates\r\n"));
-    assert_eq!(journal.of_kind("gathering"), ["gathering gathering", "gathering complete"]);
-    let shown = journal.of_kind("shown");
+    assert_eq!(of_kind(&journal, "gathering"), ["gathering gathering", "gathering complete"]);
+    let shown = of_kind(&journal, "shown");
     assert!(!shown.is_empty() && shown.iter().all(|line| line == "shown true"), "{shown:?}");
     negotiate(&a, &b).await;
     assert_eq!(a.ice_gathering_state(), IceGatheringState::Complete);
     end([a, b]).await;
-    assert_eq!(journal.of_kind("gathering").len(), 2);
+    assert_eq!(of_kind(&journal, "gathering").len(), 2);
 }
 
 #[tokio::test]
 async fn gat_04_08_nothing_to_gather_for() {
     let (a, b) = (peer(), peer());
-    let journal = Journal::of(&a);
+    let journal = journal_of(&a);
     a.set_local_description_implicitly().await.unwrap();
     let other = offerer();
     b.set_remote_description(other.create_offer().await.unwrap()).await.unwrap();
     let states = [a.ice_gathering_state(), b.ice_gathering_state()];
     assert_eq!(states, [IceGatheringState::New; 2]);
     end([a, b, other]).await;
-    assert_eq!(journal.of_kind("gathering"), [""; 0]);
+    assert_eq!(of_kind(&journal, "gathering"), [""; 0]);
 }
 
 #[tokio::test]
 async fn sta_01_03_08_the_states_of_a_connection() {
     let (a, b) = (peer(), peer());
     let channel = a.create_data_channel("", DataChannelInit::default()).unwrap();
-    let journals = [Journal::of(&a), Journal::of(&b)];
+    let journals = [journal_of(&a), journal_of(&b)];
     trickle(&a, &b);
     trickle(&b, &a);
     negotiate(&a, &b).await;
     soon("it to open", channel.opened()).await.unwrap();
     soon("both to connect", async { tokio::try_join!(a.connected(), b.connected()) }).await.unwrap();
     for journal in &journals {
-        assert_eq!(journal.of_kind("connection"), ["connection connecting", "connection connected"]);
-        let ice = journal.of_kind("ice");
+        assert_eq!(of_kind(journal, "connection"), ["connection connecting", "connection connected"]);
+        let ice = of_kind(journal, "ice");
         assert_eq!(ice[..2], ["ice checking", "ice connected"]);
         assert!(ice.len() == 2 || ice[2..] == ["ice completed"], "{ice:?}");
     }
@@ -268,11 +250,11 @@ async fn sta_05_without_candidates_nothing_begins() {
 async fn sta_06_candidates_are_learnt_from_checks() {
     let (a, b) = (peer(), peer());
     let channel = a.create_data_channel("", DataChannelInit::default()).unwrap();
-    let journal = Journal::of(&b);
+    let journal = journal_of(&b);
     trickle(&b, &a);
     negotiate(&a, &b).await;
     soon("it to open", channel.opened()).await.unwrap();
     soon("b to connect", b.connected()).await.unwrap();
-    assert_eq!(journal.of_kind("ice")[..2], ["ice checking", "ice connected"]);
+    assert_eq!(of_kind(&journal, "ice")[..2], ["ice checking", "ice connected"]);
     end([a, b]).await;
 }

@@ -1,6 +1,6 @@
 //! Closing channels, and closing connections.
 
-use super::support::{Journal, Pair, configuration, connect, negotiate, peer, port, soon, trickle};
+use super::support::{Journal, Pair, configuration, connect, end, negotiate, peer, port, soon, trickle};
 use futures_util::FutureExt;
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
@@ -488,13 +488,6 @@ async fn connect_with_channel(a: &PeerConnection, b: &PeerConnection) {
     let [channel, _] = [a, b].map(|connection| connection.create_data_channel("", init.clone()).unwrap());
     connect(a, b).await;
     soon("open", channel.opened()).await.unwrap();
-}
-
-async fn end(connections: [PeerConnection; 2]) {
-    connections.iter().for_each(PeerConnection::close);
-    for connection in connections {
-        soon("the end of the connection", connection.closed()).await;
-    }
 }
 
 /// Journals of both channels, which begin with `open`.

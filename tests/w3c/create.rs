@@ -1,12 +1,10 @@
 //! Creating channels, and the ids they get.
 
-use super::support::{Pair, configuration, negotiate, peer, soon, trickle};
+use super::support::{Journal, Pair, configuration, connect, end, negotiate, peer, soon, trickle};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
 use straits::{
     Configuration, DataChannel, DataChannelInit, DataChannelState, ErrorName, PeerConnection, Priority,
 };
-use tokio::sync::oneshot;
 
 /// The name of the error, or the channel.
 fn refused(connection: &PeerConnection, label: &str, init: DataChannelInit) -> Option<ErrorName> {
@@ -120,20 +118,6 @@ async fn cdc_22_the_same_label_twice() {
     assert_ne!(first.id(), second.id());
     soon("both to open", async { tokio::try_join!(first.opened(), second.opened()) }).await.unwrap();
     pair.close().await;
-}
-
-/// Offer and answer between two, with their candidates.
-async fn connect(a: &PeerConnection, b: &PeerConnection) {
-    trickle(a, b);
-    trickle(b, a);
-    negotiate(a, b).await;
-}
-
-async fn end(connections: [PeerConnection; 2]) {
-    for connection in connections {
-        connection.close();
-        soon("the end", connection.closed()).await;
-    }
 }
 
 fn ids(channels: &[DataChannel]) -> Vec<u16> {
@@ -317,51 +301,19 @@ fn few_streams() -> Configuration {
     configuration().layers(straits::LayerConfig::default().sctp(streams))
 }
 
-/// What the handlers of a channel are told, until it is closed.
-struct Journal {
-    lines: Arc<Mutex<Vec<String>>>,
-    close: oneshot::Receiver<()>,
-}
-
-impl Journal {
-    fn of(channel: &DataChannel) -> Self {
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let write = |what: &'static str| {
-            let lines = lines.clone();
-            move |channel: &DataChannel| {
-                lines.lock().unwrap().push(format!("{what} {}", channel.ready_state()));
-            }
-        };
-        channel.on_open(write("open"));
-        channel.on_closing(write("closing"));
-        let errors = lines.clone();
-        channel.on_error(move |_, error| errors.lock().unwrap().push(format!("error {:?}", error.detail())));
-        let (closed, close) = oneshot::channel();
-        let (mut closed, last) = (Some(closed), write("close"));
-        channel.on_close(move |channel| {
-            last(channel);
-            let _ = closed.take().unwrap().send(());
-        });
-        Self { lines, close }
-    }
-
-    async fn whole(self) -> Vec<String> {
-        soon("it to close", self.close).await.unwrap();
-        std::mem::take(&mut self.lines.lock().unwrap())
-    }
-}
-
 /// W3C webrtc-pc §6.1.1.3: what waited for an id and gets none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn id_06_a_channel_that_waited_in_vain_fails() {
     let (a, b) = (peer(), peer());
     let channels: Vec<_> = (0..32768).map(|_| create(&a, DataChannelInit::default())).collect();
     let (last, others) = channels.split_last().unwrap();
-    let journal = Journal::of(last);
+    let journal = Journal::default();
+    journal.watch(last);
     connect_with_role(&a, &b, "active").await;
-    assert_eq!(journal.whole().await, ["error Some(DataChannelFailure)", "close closed"]);
+    soon("it to close", last.closed()).await;
     assert_eq!((last.id(), ids(others).last()), (None, Some(&65533)));
     end([a, b]).await;
+    assert_eq!(journal.lines(), FAILED);
 }
 
 #[tokio::test]
@@ -370,9 +322,13 @@ async fn id_07_an_id_beyond_the_streams_of_the_association_fails() {
     let channel = create(&a, negotiated(100));
     let other = create(&a, negotiated(7));
     let _answering = create(&b, negotiated(7));
-    let journal = Journal::of(&channel);
+    let journal = Journal::default();
+    journal.watch(&channel);
     connect(&a, &b).await;
-    assert_eq!(journal.whole().await, ["error Some(DataChannelFailure)", "close closed"]);
+    soon("it to close", channel.closed()).await;
     soon("the other to open", other.opened()).await.unwrap();
     end([a, b]).await;
+    assert_eq!(journal.lines(), FAILED);
 }
+
+const FAILED: [&str; 2] = ["error OperationError Some(DataChannelFailure)", "close closed"];

@@ -1,6 +1,6 @@
 //! Offers, answers, and the states they lead through.
 
-use super::support::{negotiate, peer, soon, trickle};
+use super::support::{end, negotiate, peer, soon, trickle};
 use std::sync::{Arc, Mutex};
 use straits::{
     DataChannelInit, DataChannelState, ErrorDetail, ErrorName, PeerConnection, SdpType, SessionDescription,
@@ -55,13 +55,6 @@ fn refused<T>(result: Result<T, straits::Error>) -> Option<ErrorName> {
 const OFFER: Option<SdpType> = Some(SdpType::Offer);
 const ANSWER: Option<SdpType> = Some(SdpType::Answer);
 const PRANSWER: Option<SdpType> = Some(SdpType::Pranswer);
-
-async fn end<const N: usize>(connections: [PeerConnection; N]) {
-    for connection in connections {
-        connection.close();
-        soon("the end", connection.closed()).await;
-    }
-}
 
 #[tokio::test]
 async fn neg_01_02_an_offer_is_set() {

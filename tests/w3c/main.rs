@@ -8,12 +8,12 @@ mod coverage;
 #[path = "../support/loopback.rs"]
 mod support;
 
+mod announcing;
 mod buffered;
 mod candidates;
+mod closing;
 mod create;
 mod descriptions;
 mod sending;
-mod announcing;
-mod closing;
 mod table;
 mod transports;

@@ -1,6 +1,6 @@
 //! Certificates, DTLS and SCTP as descriptions show and settle them.
 
-use super::support::{configuration, negotiate, negotiate_with, peer, soon, trickle};
+use super::support::{configuration, end, negotiate, negotiate_with, peer, soon, trickle};
 use std::time::SystemTime;
 use straits::{
     DataChannelInit, ErrorDetail, ErrorName, Fingerprint, HashFunction, Identity, PeerConnection,
@@ -14,13 +14,6 @@ fn offerer() -> PeerConnection {
 fn offerer_of(connection: PeerConnection) -> PeerConnection {
     connection.create_data_channel("", DataChannelInit::default()).unwrap();
     connection
-}
-
-async fn end<const N: usize>(connections: [PeerConnection; N]) {
-    for connection in connections {
-        connection.close();
-        soon("the end", connection.closed()).await;
-    }
 }
 
 /// The description with each line that begins so replaced by what `change` makes of its rest; `None`: it is left out.
