@@ -4,6 +4,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
 /// Makes generators as they are needed: one takes 300 bytes, and an association at rest needs none.
+///
+/// Each has a stream of its own, counted from 0; those of the cookie keys are far beyond.
 #[derive(Debug)]
 pub(super) struct Random {
     seed: [u8; 32],

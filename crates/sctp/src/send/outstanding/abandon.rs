@@ -17,7 +17,7 @@ pub(super) struct Abandonment {
     settled: u64,
     /// Advanced.Peer.Ack.Point, if it is beyond the cumulative TSN.
     point: u64,
-    /// Messages that begin here or before are named although they end behind the point.
+    /// Up to here the point may lie inside messages, which are named although they end behind it.
     pub(super) inside: u64,
 }
 
@@ -126,8 +126,7 @@ impl Outstanding {
         let Some(point) = self.first_unsettled().checked_sub(1) else { return };
         let is_inside = |(&end, message): (&u64, &Message)| message.first <= point && point < end;
         if point >= self.base && self.abandonment.messages.iter().any(is_inside) {
-            self.abandonment.point = self.abandonment.point.max(point);
-            self.abandonment.inside = point;
+            (self.abandonment.point, self.abandonment.inside) = (point, point);
         }
     }
 
@@ -182,10 +181,11 @@ impl Outstanding {
 
     /// Adds the messages that the point lies inside of, as far as there is room; all are named when it comes to their end.
     fn name_unended(&self, skipped: &mut Skipped, point: u64, room: usize) {
-        let limit = self.abandonment.inside.min(point);
-        for (_, message) in
-            self.abandonment.messages.range(point + 1..).filter(|(_, message)| message.first <= limit)
-        {
+        if point > self.abandonment.inside {
+            return;
+        }
+        let unended = self.abandonment.messages.range(point + 1..).map(|(_, message)| message);
+        for message in unended.filter(|message| message.first <= point) {
             if skipped.len() == room {
                 return;
             }
