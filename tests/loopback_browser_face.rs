@@ -9,7 +9,7 @@ use straits::{
     DataChannel, DataChannelInit, DataChannelState, ErrorDetail, ErrorName, IceGatheringState, Message,
     PeerConnection, PeerConnectionState, SignalingState,
 };
-use support::{Journal, Pair, configuration, negotiate, peer, soon, trickle};
+use support::{Journal, Pair, configuration, connect, peer, soon, trickle};
 use tokio::sync::{mpsc, oneshot};
 
 /// W3C behaviours ODC-01, ODC-02, OPN-01, OPN-02, SND-02 to SND-06, CLS-01, CLS-03: the whole of the sample.
@@ -41,9 +41,7 @@ async fn the_sample_runs_in_order() {
         channel.on_close(move |channel| write.write(channel.ready_state().as_str()));
         arrived.take().unwrap().send(channel).unwrap();
     });
-    trickle(&local, &remote);
-    trickle(&remote, &local);
-    negotiate(&local, &remote).await;
+    connect(&local, &remote).await;
     soon("open", send_channel.opened()).await.unwrap();
     for text in ["Hello", "Grüße, 世界", "", "last"] {
         send_channel.send_text(text).unwrap();
@@ -176,9 +174,7 @@ async fn a_handler_may_send_and_close() {
         channel.send_text("from inside").unwrap();
         channel.close();
     });
-    trickle(&a, &b);
-    trickle(&b, &a);
-    negotiate(&a, &b).await;
+    connect(&a, &b).await;
     assert_eq!(soon("the message", channel.recv()).await, Some(Message::from("from inside")));
     assert_eq!(soon("the end", channel.recv()).await, None);
     a.close();
@@ -239,9 +235,7 @@ async fn negotiated_channels_open_without_announcement() {
         [&a, &b].map(|connection| connection.create_data_channel("same", init.clone()).unwrap());
     let duplicate = a.create_data_channel("other", init).unwrap_err();
     assert_eq!(duplicate.name(), ErrorName::OperationError);
-    trickle(&a, &b);
-    trickle(&b, &a);
-    negotiate(&a, &b).await;
+    connect(&a, &b).await;
     for channel in &channels {
         soon("open", channel.opened()).await.unwrap();
         assert_eq!((channel.id(), channel.negotiated()), (Some(7), true));
@@ -265,9 +259,7 @@ async fn the_open_handler_sees_an_open_channel() {
             std::thread::yield_now();
             seen.write(channel.ready_state().to_string());
         });
-        trickle(&a, &b);
-        trickle(&b, &a);
-        negotiate(&a, &b).await;
+        connect(&a, &b).await;
         soon("the channel to open", channel.opened()).await.unwrap();
         channel.close();
         assert_eq!(journal.lines(), ["open"]);

@@ -6,7 +6,7 @@
 mod support;
 
 use straits::{DataChannelInit, Message};
-use support::{Pair, negotiate, peer, soon, trickle};
+use support::{Pair, connect, peer, soon};
 use tokio::runtime::Handle;
 
 fn open_files() -> usize {
@@ -50,9 +50,7 @@ async fn dropped_round() {
             let _ = channel.try_send(message);
         });
     });
-    trickle(&a, &b);
-    trickle(&b, &a);
-    negotiate(&a, &b).await;
+    connect(&a, &b).await;
     soon("open", channel.opened()).await.unwrap();
     channel.send("ping").await.unwrap();
     assert_eq!(soon("ping", channel.recv()).await, Some(Message::from("ping")));

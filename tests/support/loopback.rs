@@ -28,6 +28,13 @@ pub(crate) fn peer() -> PeerConnection {
     PeerConnection::new(configuration()).unwrap()
 }
 
+/// One that has a channel to offer.
+pub(crate) fn offerer() -> PeerConnection {
+    let connection = peer();
+    connection.create_data_channel("", DataChannelInit::default()).unwrap();
+    connection
+}
+
 /// Hands the candidates of each side to the other, as long as both live.
 pub(crate) fn trickle(from: &PeerConnection, to: &PeerConnection) {
     let to = to.downgrade();
@@ -75,9 +82,7 @@ impl Pair {
         let a = PeerConnection::new(a).unwrap();
         let b = PeerConnection::new(b).unwrap();
         let channel_a = a.create_data_channel("data", init).unwrap();
-        trickle(&a, &b);
-        trickle(&b, &a);
-        negotiate(&a, &b).await;
+        connect(&a, &b).await;
         soon("a to open", channel_a.opened()).await.unwrap();
         let channel_b = soon("the channel to arrive", b.accept_channel()).await.unwrap();
         soon("b to open", channel_b.opened()).await.unwrap();
@@ -90,9 +95,7 @@ impl Pair {
         let [channel_a, channel_b] = [(&a, init_a), (&b, init_b)].map(|(connection, init)| {
             connection.create_data_channel("data", init.negotiated(true).id(0)).unwrap()
         });
-        trickle(&a, &b);
-        trickle(&b, &a);
-        negotiate(&a, &b).await;
+        connect(&a, &b).await;
         soon("a to open", channel_a.opened()).await.unwrap();
         soon("b to open", channel_b.opened()).await.unwrap();
         Self { a, b, channel_a, channel_b }
@@ -117,6 +120,24 @@ pub(crate) async fn connect(offerer: &PeerConnection, answerer: &PeerConnection)
     negotiate(offerer, answerer).await;
 }
 
+/// The description with each line that begins so replaced by what `change` makes of its rest; `None`: it is left out.
+pub(crate) fn with_lines(
+    description: SessionDescription,
+    start: &str,
+    change: impl Fn(&str) -> Option<String>,
+) -> SessionDescription {
+    let lines = description.sdp.lines().filter_map(|line| match line.strip_prefix(start) {
+        Some(rest) => change(rest),
+        None => Some(line.to_owned()),
+    });
+    SessionDescription { sdp: lines.map(|line| line + "\r\n").collect(), ..description }
+}
+
+/// The rest of the first line that begins so.
+pub(crate) fn line<'a>(description: &'a SessionDescription, start: &str) -> Option<&'a str> {
+    description.sdp.lines().find_map(|line| line.strip_prefix(start))
+}
+
 /// Closes all, and waits until their tasks and sockets are gone.
 pub(crate) async fn end<const N: usize>(connections: [PeerConnection; N]) {
     connections.iter().for_each(PeerConnection::close);
@@ -136,6 +157,18 @@ impl Journal {
 
     pub(crate) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// Of the states of a connection, but for gathering, as its handlers hear of them.
+    pub(crate) fn of_states(connection: &PeerConnection) -> Self {
+        let journal = Self::default();
+        let write = journal.clone();
+        connection.on_signaling_state_change(move |state| write.write(format!("signaling {state}")));
+        let write = journal.clone();
+        connection.on_ice_connection_state_change(move |state| write.write(format!("ice {state}")));
+        let write = journal.clone();
+        connection.on_connection_state_change(move |state| write.write(format!("connection {state}")));
+        journal
     }
 
     /// Writes each event of the channel down, with the state that the channel has in it.

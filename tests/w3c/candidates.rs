@@ -1,16 +1,12 @@
 //! Candidates, gathering, and the states of ICE and of the connection.
 
-use super::support::{Journal, configuration, end, negotiate, peer, soon, trickle};
+use super::support::{
+    Journal, configuration, connect, end, negotiate, offerer, peer, soon, trickle, with_lines,
+};
 use straits::{
     DataChannelInit, ErrorName, IceCandidate, IceConnectionState, IceGatheringState, PeerConnection,
     PeerConnectionState, SignalingState,
 };
-
-fn offerer() -> PeerConnection {
-    let connection = peer();
-    connection.create_data_channel("", DataChannelInit::default()).unwrap();
-    connection
-}
 
 /// Both have their descriptions, and no candidates.
 async fn described() -> [PeerConnection; 2] {
@@ -118,8 +114,7 @@ async fn ice_23_whether_the_peer_trickles() {
         assert_eq!(b.can_trickle_ice_candidates(), None);
         let mut offer = a.create_offer().await.unwrap();
         if !trickles {
-            let lines = offer.sdp.lines().filter(|line| !line.starts_with("a=ice-options:"));
-            offer.sdp = lines.map(|line| format!("{line}\r\n")).collect();
+            offer = with_lines(offer, "a=ice-options:", |_| None);
         }
         b.set_remote_description(offer).await.unwrap();
         assert_eq!(b.can_trickle_ice_candidates(), Some(trickles));
@@ -154,15 +149,11 @@ async fn cfg_02_a_new_connection() {
     assert_eq!(connection.can_trickle_ice_candidates(), None);
 }
 
-/// Writes each change of a state of the connection down.
+/// Of the states of a connection, gathering included.
 fn journal_of(connection: &PeerConnection) -> Journal {
-    let journal = Journal::default();
+    let journal = Journal::of_states(connection);
     let write = journal.clone();
     connection.on_ice_gathering_state_change(move |state| write.write(format!("gathering {state}")));
-    let write = journal.clone();
-    connection.on_ice_connection_state_change(move |state| write.write(format!("ice {state}")));
-    let write = journal.clone();
-    connection.on_connection_state_change(move |state| write.write(format!("connection {state}")));
     journal
 }
 
@@ -220,9 +211,7 @@ async fn sta_01_03_08_the_states_of_a_connection() {
     let (a, b) = (peer(), peer());
     let channel = a.create_data_channel("", DataChannelInit::default()).unwrap();
     let journals = [journal_of(&a), journal_of(&b)];
-    trickle(&a, &b);
-    trickle(&b, &a);
-    negotiate(&a, &b).await;
+    connect(&a, &b).await;
     soon("it to open", channel.opened()).await.unwrap();
     soon("both to connect", async { tokio::try_join!(a.connected(), b.connected()) }).await.unwrap();
     for journal in &journals {

@@ -330,7 +330,7 @@ async fn cls_13_messages_arrive_until_the_peer_has_reset_its_direction() {
 #[tokio::test]
 async fn pcc_01_02_03_04_09_states_are_closed_at_once_and_nothing_tells_of_it() {
     let pair = Pair::new().await;
-    let journal = watch_connection(&pair.a);
+    let journal = Journal::of_states(&pair.a);
     for _ in 0..2 {
         pair.a.close();
         assert_eq!(states(&pair.a), CLOSED);
@@ -347,7 +347,7 @@ async fn pcc_01_02_03_04_09_states_are_closed_at_once_during_negotiation() {
     let connection = peer();
     connection.create_data_channel("", DataChannelInit::default()).unwrap();
     connection.set_local_description(connection.create_offer().await.unwrap()).await.unwrap();
-    let journal = watch_connection(&connection);
+    let journal = Journal::of_states(&connection);
     assert_eq!(connection.signaling_state(), SignalingState::HaveLocalOffer);
     for _ in 0..2 {
         connection.close();
@@ -362,7 +362,7 @@ async fn pcc_01_02_03_04_09_states_are_closed_at_once_during_negotiation() {
 async fn pcc_02_07_events_that_wait_are_dropped() {
     let connection = peer();
     connection.create_data_channel("", DataChannelInit::default()).unwrap();
-    let journal = watch_connection(&connection);
+    let journal = Journal::of_states(&connection);
     let write = journal.clone();
     connection.on_ice_gathering_state_change(move |state| write.write(format!("gathering {state}")));
     let offer = connection.create_offer().await.unwrap();
@@ -380,7 +380,7 @@ async fn pcc_02_07_events_that_wait_are_dropped() {
 async fn pcc_06_08_11_the_transports_of_the_other_side_close() {
     for negotiated in [false, true] {
         let pair = open(negotiated).await;
-        let journal = watch_connection(&pair.b);
+        let journal = Journal::of_states(&pair.b);
         pair.a.close();
         let (here, there) =
             soon("both to close", async { tokio::join!(pair.channel_a.closed(), pair.channel_b.closed()) })
@@ -471,15 +471,8 @@ fn init(negotiated: bool) -> DataChannelInit {
 
 /// Two connections with an open channel, announced or agreed on.
 async fn open(negotiated: bool) -> Pair {
-    if !negotiated {
-        return Pair::new().await;
-    }
-    let (a, b) = (peer(), peer());
-    let [channel_a, channel_b] =
-        [&a, &b].map(|connection| connection.create_data_channel("data", init(true)).unwrap());
-    connect(&a, &b).await;
-    soon("both to open", async { tokio::try_join!(channel_a.opened(), channel_b.opened()) }).await.unwrap();
-    Pair { a, b, channel_a, channel_b }
+    let init = DataChannelInit::default();
+    if negotiated { Pair::negotiated(init.clone(), init).await } else { Pair::new().await }
 }
 
 /// Connects by a channel that nobody cares for.
@@ -498,18 +491,6 @@ async fn watch(pair: &Pair) -> [Journal; 2] {
         soon("the journal to begin", first(journal)).await;
     }
     journals
-}
-
-/// The states of a connection as its handlers hear of them.
-fn watch_connection(connection: &PeerConnection) -> Journal {
-    let journal = Journal::default();
-    let write = journal.clone();
-    connection.on_signaling_state_change(move |state| write.write(format!("signaling {state}")));
-    let write = journal.clone();
-    connection.on_ice_connection_state_change(move |state| write.write(format!("ice {state}")));
-    let write = journal.clone();
-    connection.on_connection_state_change(move |state| write.write(format!("connection {state}")));
-    journal
 }
 
 /// The journal has a line.

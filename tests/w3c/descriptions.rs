@@ -1,18 +1,11 @@
 //! Offers, answers, and the states they lead through.
 
-use super::support::{end, negotiate, peer, soon, trickle};
+use super::support::{end, negotiate, offerer, peer, soon, trickle};
 use std::sync::{Arc, Mutex};
 use straits::{
     DataChannelInit, DataChannelState, ErrorDetail, ErrorName, PeerConnection, SdpType, SessionDescription,
     SignalingState,
 };
-
-/// One that wants a channel.
-fn offerer() -> PeerConnection {
-    let connection = peer();
-    connection.create_data_channel("", DataChannelInit::default()).unwrap();
-    connection
-}
 
 async fn offer() -> SessionDescription {
     let connection = offerer();
@@ -46,6 +39,11 @@ fn types(connection: &PeerConnection) -> [Option<SdpType>; 4] {
         connection.pending_remote_description(),
     ]
     .map(|description| description.map(|description| description.kind))
+}
+
+/// With a text that is to be ignored.
+fn rollback() -> SessionDescription {
+    SessionDescription { sdp: "not an SDP".into(), ..SessionDescription::rollback() }
 }
 
 fn refused<T>(result: Result<T, straits::Error>) -> Option<ErrorName> {
@@ -189,7 +187,6 @@ async fn sld_11_14_answers_only_to_an_offer() {
 async fn sld_17_18_19_rollback_of_our_offer() {
     let connection = offerer();
     let states = States::of(&connection);
-    let rollback = || SessionDescription { sdp: "not an SDP".into(), ..SessionDescription::rollback() };
     let set = connection.set_local_description(rollback()).await;
     assert_eq!(refused(set), Some(ErrorName::InvalidStateError));
     connection.set_local_description_implicitly().await.unwrap();
@@ -326,7 +323,6 @@ async fn srd_10_16_an_offer_of_the_peer_undoes_ours() {
 #[tokio::test]
 async fn srd_15_rollback_of_the_offer_of_the_peer() {
     let connection = offerer();
-    let rollback = || SessionDescription { sdp: "not an SDP".into(), ..SessionDescription::rollback() };
     let set = connection.set_remote_description(rollback()).await;
     assert_eq!(refused(set), Some(ErrorName::InvalidStateError));
     connection.set_remote_description(offer().await).await.unwrap();

@@ -1,10 +1,9 @@
 //! Opening, sending and receiving: OPN and SND.
 
-use super::support::{Pair, configuration, negotiate, peer, soon, trickle};
+use super::support::{Journal, Pair, configuration, connect, negotiate, peer, soon};
 use bytes::Bytes;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::sync::{Arc, Mutex};
 use straits::{
     Configuration, DataChannel, DataChannelInit, DataChannelState, ErrorDetail, ErrorName, LayerConfig,
     Message, sctp,
@@ -24,9 +23,7 @@ async fn opn_01_02_both_ends_open_and_are_open_inside() {
         note_open(&channel, &journal);
         arrived.take().unwrap().send(channel).unwrap();
     });
-    trickle(&a, &b);
-    trickle(&b, &a);
-    negotiate(&a, &b).await;
+    connect(&a, &b).await;
     soon("a to open", channel.opened()).await.unwrap();
     let announced = soon("the channel", announced).await.unwrap();
     soon("a to close", close(&channel)).await;
@@ -44,9 +41,7 @@ async fn opn_03_both_ends_of_a_negotiated_channel_open() {
     let (here, there) = (Journal::default(), Journal::default());
     note_open(&channel_a, &here);
     note_open(&channel_b, &there);
-    trickle(&a, &b);
-    trickle(&b, &a);
-    negotiate(&a, &b).await;
+    connect(&a, &b).await;
     soon("a to open", channel_a.opened()).await.unwrap();
     soon("b to open", channel_b.opened()).await.unwrap();
     soon("a to close", close(&channel_a)).await;
@@ -67,9 +62,7 @@ async fn opn_05_messages_sent_in_the_first_events_arrive() {
         send_a_hundred(&channel, "from datachannel");
         arrived.take().unwrap().send(channel).unwrap();
     });
-    trickle(&a, &b);
-    trickle(&b, &a);
-    negotiate(&a, &b).await;
+    connect(&a, &b).await;
     let channel_b = soon("the channel", announced).await.unwrap();
     assert_eq!(receive(&channel_b, 100).await, a_hundred("from open"));
     assert_eq!(receive(&channel_a, 100).await, a_hundred("from datachannel"));
@@ -88,9 +81,7 @@ async fn snd_01_nothing_is_sent_while_connecting() {
         assert_refused(channel, "too early");
         assert_eq!(channel.buffered_amount(), 0);
     }
-    trickle(&a, &b);
-    trickle(&b, &a);
-    negotiate(&a, &b).await;
+    connect(&a, &b).await;
     let channel_b = soon("the channel", b.accept_channel()).await.unwrap();
     for (from, to) in
         [(&channel_a, &channel_b), (&negotiated_a, &negotiated_b), (&negotiated_b, &negotiated_a)]
@@ -349,20 +340,6 @@ async fn snd_22_a_failure_of_sctp_while_sending_is_an_event_afterwards() {
         let error = format!("error {:?}", ErrorDetail::SctpFailure { cause_code: Some(12) });
         assert_eq!(journal.lines(), [error.as_str(), "closed"]);
         pair.close().await;
-    }
-}
-
-/// Lines written by handlers, in the order of their calls.
-#[derive(Clone, Default)]
-struct Journal(Arc<Mutex<Vec<String>>>);
-
-impl Journal {
-    fn write(&self, line: impl Into<String>) {
-        self.0.lock().unwrap().push(line.into());
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
     }
 }
 

@@ -1,37 +1,13 @@
 //! Certificates, DTLS and SCTP as descriptions show and settle them.
 
-use super::support::{configuration, end, negotiate, negotiate_with, peer, soon, trickle};
+use super::support::{
+    configuration, connect, end, line, negotiate, negotiate_with, offerer, peer, soon, trickle, with_lines,
+};
 use std::time::SystemTime;
 use straits::{
-    DataChannelInit, ErrorDetail, ErrorName, Fingerprint, HashFunction, Identity, PeerConnection,
-    PeerConnectionState, SessionDescription,
+    CloseReason, DataChannelInit, ErrorDetail, ErrorName, Fingerprint, HashFunction, Identity,
+    PeerConnection, PeerConnectionState, SessionDescription, dtls,
 };
-
-fn offerer() -> PeerConnection {
-    offerer_of(peer())
-}
-
-fn offerer_of(connection: PeerConnection) -> PeerConnection {
-    connection.create_data_channel("", DataChannelInit::default()).unwrap();
-    connection
-}
-
-/// The description with each line that begins so replaced by what `change` makes of its rest; `None`: it is left out.
-fn with_lines(
-    description: SessionDescription,
-    start: &str,
-    change: impl Fn(&str) -> Option<String>,
-) -> SessionDescription {
-    let lines = description.sdp.lines().filter_map(|line| match line.strip_prefix(start) {
-        Some(rest) => change(rest),
-        None => Some(line.to_owned()),
-    });
-    SessionDescription { sdp: lines.map(|line| line + "\r\n").collect(), ..description }
-}
-
-fn line<'a>(description: &'a SessionDescription, start: &str) -> Option<&'a str> {
-    description.sdp.lines().find_map(|line| line.strip_prefix(start))
-}
 
 #[tokio::test]
 async fn crt_01_09_10_the_certificate_of_a_connection() {
@@ -43,7 +19,8 @@ async fn crt_01_09_10_the_certificate_of_a_connection() {
     assert_eq!((name, value.split(':').count()), ("sha-256", 32));
     let is_byte = |byte: &str| byte.len() == 2 && byte.bytes().all(|byte| byte.is_ascii_hexdigit());
     assert!(value.split(':').all(is_byte), "{value}");
-    let connection = offerer_of(PeerConnection::new(configuration().certificate(identity.clone())).unwrap());
+    let connection = PeerConnection::new(configuration().certificate(identity.clone())).unwrap();
+    connection.create_data_channel("", DataChannelInit::default()).unwrap();
     let offer = connection.create_offer().await.unwrap();
     let expected = format!("sha-256 {}", value.to_uppercase());
     assert_eq!(line(&offer, "a=fingerprint:"), Some(&expected[..]));
@@ -52,22 +29,25 @@ async fn crt_01_09_10_the_certificate_of_a_connection() {
     end([connection]).await;
 }
 
+/// A certificate that is not the one of the description ends both connections.
 #[tokio::test]
 async fn dtl_03_a_wrong_fingerprint_fails_both_sides() {
-    let (a, b) = (offerer(), peer());
+    let (a, b) = (peer(), peer());
+    let channel = a.create_data_channel("", DataChannelInit::default()).unwrap();
     trickle(&a, &b);
     trickle(&b, &a);
     let falsify = |answer: SessionDescription| {
-        with_lines(answer, "a=fingerprint:", |_| {
-            Some(format!("a=fingerprint:sha-256 {}", ["00"; 32].join(":")))
+        with_lines(answer, "a=fingerprint:", |own| {
+            let (kept, last) = own.split_at(own.len() - 2);
+            Some(format!("a=fingerprint:{kept}{}", if last == "00" { "01" } else { "00" }))
         })
     };
     negotiate_with(&a, &b, falsify).await;
     let error = soon("a failure", a.connected()).await.unwrap_err();
-    assert_eq!(
-        (error.name(), error.detail()),
-        (ErrorName::OperationError, Some(ErrorDetail::FingerprintFailure))
-    );
+    assert_eq!(error.name(), ErrorName::OperationError, "{error}");
+    assert_eq!(error.detail(), Some(ErrorDetail::FingerprintFailure));
+    assert_eq!(a.close_reason(), Some(CloseReason::Dtls(dtls::CloseReason::FingerprintMismatch)));
+    soon("the channel", channel.opened()).await.unwrap_err();
     soon("a failure", b.connected()).await.unwrap_err();
     let states = [&a, &b].map(|connection| connection.connection_state());
     assert_eq!(states, [PeerConnectionState::Failed; 2]);
@@ -155,9 +135,7 @@ async fn e2e_01_a_negotiated_channel_alone() {
     let (a, b) = (peer(), peer());
     let init = || DataChannelInit::default().negotiated(true).id(1);
     let channels = [&a, &b].map(|connection| connection.create_data_channel("", init()).unwrap());
-    trickle(&a, &b);
-    trickle(&b, &a);
-    negotiate(&a, &b).await;
+    connect(&a, &b).await;
     for channel in &channels {
         soon("it to open", channel.opened()).await.unwrap();
     }
