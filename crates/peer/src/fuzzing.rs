@@ -34,7 +34,7 @@ fn as_offer(ours: &LocalTransport, theirs: &LocalTransport, text: &str) {
     }
     let answer = answerer.create_answer(ours).expect("an accepted offer can be answered");
     let change = answerer.set_local(ours, &answer).expect("our own answer can be set");
-    let recorded = answerer.description(crate::DescriptionKind::CurrentRemote, &[], false);
+    let recorded = answerer.description(crate::DescriptionKind::CurrentRemote, &[]);
     let again = SessionDescription { kind: SdpType::Offer, ..recorded.expect("the offer is current now") };
     Negotiation::new(2).set_remote(&again).expect("a description with its candidates can be read");
     // An answer has the form of an offer: whoever reads it finds the same sections.

@@ -89,17 +89,6 @@ impl Agent {
         self.stats.candidates_ignored += (before - self.remote_candidates.len()) as u64;
     }
 
-    /// RFC 8445 §9: candidates belong to a generation.
-    pub(super) fn report_local_candidates_again(&mut self) {
-        for candidate in &mut self.local_candidates {
-            candidate.ufrag = Some(self.current.local.ufrag.clone());
-            self.events.push_back(Event::LocalCandidate(candidate.clone()));
-        }
-        if self.local_gathering_complete {
-            self.events.push_back(Event::GatheringComplete);
-        }
-    }
-
     /// RFC 8445 §7.3.1.3: the source of a request that is none of the known candidates becomes one.
     pub(super) fn learn_peer_reflexive(&mut self, route: Route, priority: Option<u32>) {
         self.remote_candidate_seen = true;

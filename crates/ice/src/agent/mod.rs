@@ -6,6 +6,7 @@ mod config;
 mod consent;
 mod limits;
 mod requests;
+mod restart;
 mod routes;
 mod transmit;
 mod types;
@@ -13,6 +14,7 @@ mod types;
 use self::checks::Checklist;
 use self::consent::Selection;
 use self::limits::{RateLimit, RecentRequests};
+use self::restart::Replaced;
 use self::routes::Routes;
 use self::transmit::Outgoing;
 use crate::stun::{Class, Scanned};
@@ -43,6 +45,12 @@ pub struct Agent {
     current: Generation,
     /// The generation before `restart`, as long as the selected route is of it.
     previous: Option<Generation>,
+    /// Generations so far.
+    generations: u32,
+    /// For the next generation, once somebody wanted to know them.
+    next_credentials: Option<Credentials>,
+    /// What comes back should the restart be cancelled.
+    replaced: Option<Box<Replaced>>,
     local_candidates: Vec<Candidate>,
     remote_candidates: Vec<Candidate>,
     /// Has the peer told any candidate, usable or not, in this generation?
@@ -78,6 +86,9 @@ impl Agent {
             failure_reason: None,
             current,
             previous: None,
+            generations: 1,
+            next_credentials: None,
+            replaced: None,
             local_candidates: Vec::new(),
             remote_candidates: Vec::new(),
             remote_candidate_seen: false,
@@ -116,40 +127,12 @@ impl Agent {
         }
         self.drop_foreign_candidates(&remote.credentials.ufrag);
         self.current.remote = Some(remote);
+        self.replaced = None;
         if remote_mode == Mode::Full {
             // RFC 8445 §6.1.1: "the lite agent MUST take the controlled role"
             self.role = Role::Controlled;
         }
         self.adopt_early_routes(now);
-        self.advance(now);
-    }
-
-    /// Begins a new generation (RFC 8445 §9): new local credentials, and all that is known of the peer is forgotten.
-    ///
-    /// A selected route stays in use, with its own credentials, until the new generation selects one. The local
-    /// candidates are reported again.
-    pub fn restart(&mut self, now: Instant) {
-        if self.state == State::Closed {
-            return;
-        }
-        let local = Credentials::random(&mut self.rng);
-        let next = Generation { number: self.current.number + 1, local, remote: None };
-        let old = std::mem::replace(&mut self.current, next);
-        if self.selection.as_ref().is_some_and(|selection| selection.generation == old.number) {
-            self.previous = Some(old);
-        }
-        self.remote_candidates.clear();
-        self.remote_candidate_seen = false;
-        self.remote_gathering_complete = false;
-        self.checklist.clear();
-        self.no_answer_at = None;
-        self.failure_reason = None;
-        match self.state {
-            State::New | State::Connected | State::Closed => {}
-            State::Checking => self.set_state(State::New, "restart before a route was found"),
-            State::Disconnected | State::Failed => self.set_state(State::Checking, "restart"),
-        }
-        self.report_local_candidates_again();
         self.advance(now);
     }
 

@@ -465,7 +465,7 @@ fn close_is_silent_and_final() {
     assert_eq!((net.a.agent.poll_timeout(), net.a.agent.may_send()), (None, false));
     assert_eq!(net.b.agent.failure_reason(), Some(FailureReason::ConsentExpired));
     let now = net.now();
-    net.a.agent.restart(now);
+    net.a.restart(now);
     net.a.agent.close(now);
     assert_eq!(net.a.take_events(), []);
 }
@@ -602,7 +602,7 @@ fn apply(net: &mut Pair<Node>, operation: Operation) {
         Operation::Run(duration) => net.run_for(ms(duration)),
         Operation::Blackout(blackout) => net.set_blackout(blackout),
         Operation::Loss(percent) => net.a_to_b.conditions.loss = Loss::Random(f64::from(percent) / 100.0),
-        Operation::Restart(end) => [a, b][end].agent.restart(now),
+        Operation::Restart(end) => [a, b][end].restart(now),
         Operation::SetRole(end, role) => [a, b][end].agent.set_role(now, role),
         Operation::Signal(0) => signal_one_way(now, &a.agent, &mut b.agent),
         Operation::Signal(_) => signal_one_way(now, &b.agent, &mut a.agent),

@@ -15,7 +15,7 @@ fn of_a_connected_pair() {
     let old = net.a.agent.selected().unwrap();
     let before = net.a.agent.local_credentials().clone();
     let now = net.now();
-    net.a.agent.restart(now);
+    net.a.restart(now);
     assert_ne!(net.a.agent.local_credentials(), &before);
     assert_eq!((net.a.agent.remote_credentials(), net.a.agent.remote_candidates()), (None, &[][..]));
     let mut said: Vec<_> =
@@ -29,7 +29,7 @@ fn of_a_connected_pair() {
     assert_eq!((net.a.agent.selected(), net.a.agent.may_send()), (Some(old), true));
 
     let now = net.now();
-    net.b.agent.restart(now);
+    net.b.restart(now);
     net.b.drain(now);
     net.b.take_events();
     signal(&mut net);
@@ -59,7 +59,7 @@ fn moves_to_another_route() {
     let now = net.now();
     for node in [&mut net.a, &mut net.b] {
         node.take_events();
-        node.agent.restart(now);
+        node.restart(now);
         node.drain(now);
     }
     signal(&mut net);
@@ -93,8 +93,8 @@ fn leads_out_of_failure() {
     assert_eq!(net.a.agent.state(), State::Failed);
     net.set_blackout(false);
     let now = net.now();
-    net.a.agent.restart(now);
-    net.b.agent.restart(now);
+    net.a.restart(now);
+    net.b.restart(now);
     assert_eq!((net.a.agent.state(), net.a.agent.failure_reason()), (State::Checking, None));
     signal(&mut net);
     net.run_until(secs(2), both_connected);
@@ -106,8 +106,8 @@ fn that_never_finds_a_route_fails() {
     let mut net = connected(conditions(), seed());
     net.set_blackout(true);
     let now = net.now();
-    net.a.agent.restart(now);
-    net.b.agent.restart(now);
+    net.a.restart(now);
+    net.b.restart(now);
     signal(&mut net);
     net.run_for(secs(60));
     for node in [&net.a, &net.b] {

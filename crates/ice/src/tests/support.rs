@@ -34,6 +34,18 @@ impl Node {
         self.events.iter().filter_map(state).collect()
     }
 
+    /// A restart; the owner finds the same addresses again.
+    pub(super) fn restart(&mut self, now: Instant) {
+        let addresses: Vec<_> =
+            self.agent.local_candidates().iter().filter_map(crate::Candidate::udp_address).collect();
+        let was_complete = self.agent.is_gathering_complete();
+        self.agent.restart(now);
+        addresses.into_iter().for_each(|address| self.agent.add_local_candidate(now, address));
+        if was_complete {
+            self.agent.set_gathering_complete(now);
+        }
+    }
+
     pub(super) fn drain(&mut self, now: Instant) {
         self.events.extend(std::iter::from_fn(|| self.agent.poll_event()).map(|event| (now, event)));
     }

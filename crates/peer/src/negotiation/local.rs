@@ -1,12 +1,12 @@
 //! Local descriptions: what our offers and answers hold.
 
 use super::remote::{Data, Remote, Section};
-use super::types::LocalTransport;
+use super::types::{Gathered, LocalTransport};
 use super::{Baseline, Current};
 use crate::sdp::{DataSlot, Document, Setup, Slot};
 use crate::{DescriptionError, SdpType, SessionDescription};
 use straits_dtls as dtls;
-use straits_ice::{self as ice, Candidate, Credentials};
+use straits_ice::{self as ice, Credentials};
 
 /// A description of ours, as it was created.
 #[derive(Clone, Debug)]
@@ -48,12 +48,11 @@ impl Local {
         SessionDescription { kind: self.kind, sdp: self.text.clone() }
     }
 
-    pub(super) fn description(
-        &self,
-        candidates: &[Candidate],
-        end_of_candidates: bool,
-    ) -> SessionDescription {
-        SessionDescription { kind: self.kind, sdp: self.document.render(candidates, end_of_candidates) }
+    pub(super) fn description(&self, gathered: &[Gathered<'_>]) -> SessionDescription {
+        let ufrag = self.credentials().map(|credentials| credentials.ufrag.as_str());
+        let own = gathered.iter().find(|generation| Some(generation.ufrag) == ufrag);
+        let (candidates, is_complete) = own.map_or((&[][..], false), |own| (own.candidates, own.is_complete));
+        SessionDescription { kind: self.kind, sdp: self.document.render(candidates, is_complete) }
     }
 
     pub(super) fn data(&self) -> Option<(usize, &DataSlot)> {

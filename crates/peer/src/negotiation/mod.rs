@@ -12,7 +12,7 @@ mod state;
 mod tests;
 mod types;
 
-pub use types::{Agreement, Change, LocalTransport, RemoteCandidate, RemoteTransport};
+pub use types::{Agreement, Change, Gathered, LocalTransport, RemoteCandidate, RemoteTransport};
 
 use crate::sdp::Setup;
 use crate::{DescriptionError, DescriptionKind, SdpType, SessionDescription, SignalingState};
@@ -20,7 +20,7 @@ use local::Local;
 use remote::{Data, Place, Remote};
 use state::{Agreed, Current, State};
 use straits_dtls as dtls;
-use straits_ice::{Candidate, Credentials};
+use straits_ice::Credentials;
 
 /// JSEP for one data section.
 ///
@@ -175,6 +175,23 @@ impl Negotiation {
         !self.to_replace.is_empty()
     }
 
+    /// Would a local description of this kind, made now, need other ICE credentials than the one in force: because a
+    /// restart is wanted, or because the peer's offer restarts (RFC 8839 §4.4.3.1.1)?
+    pub fn renews_credentials(&self, kind: SdpType) -> bool {
+        match kind {
+            SdpType::Offer => {
+                self.local_credentials().is_some_and(|in_force| self.to_replace.contains(&in_force.ufrag))
+            }
+            SdpType::ProvisionalAnswer | SdpType::Answer => {
+                let State::HaveRemoteOffer { offer } = &self.state else { return false };
+                let before = self.current.as_ref().and_then(|current| current.remote.transport());
+                let pair = offer.transport().zip(before);
+                pair.is_some_and(|(offered, before)| offered.credentials != before.credentials)
+            }
+            SdpType::Rollback => false,
+        }
+    }
+
     /// W3C webrtc-pc §4.7.3 "check if negotiation is needed"; false unless stable.
     ///
     /// `wants_data`: is there a data channel?
@@ -189,16 +206,15 @@ impl Negotiation {
         if self.closed { SignalingState::Closed } else { self.state.name() }
     }
 
-    /// A description with its candidates: a local one with `candidates`, those reported so far (of its generation),
-    /// a remote one with those that were added since.
+    /// A description with its candidates: a local one with those of its generation, a remote one with those that were
+    /// added since.
     pub fn description(
         &self,
         kind: DescriptionKind,
-        candidates: &[Candidate],
-        end_of_candidates: bool,
+        gathered: &[Gathered<'_>],
     ) -> Option<SessionDescription> {
         let current = self.current.as_ref();
-        let local = |local: &Local| local.description(candidates, end_of_candidates);
+        let local = |local: &Local| local.description(gathered);
         match kind {
             DescriptionKind::CurrentLocal => current.map(|current| local(&current.local)),
             DescriptionKind::PendingLocal => self.state.local().map(local),

@@ -8,9 +8,8 @@ use straits_ice::{self as ice, Candidate, Credentials};
 /// What our descriptions say of us: passed in whenever one is made, so that it is always the agent's present state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalTransport {
-    /// ICE credentials of the generation to describe: new ones when an ICE restart is wanted
-    /// ([`Negotiation::restart_wanted`](super::Negotiation::restart_wanted)) or has to be answered
-    /// ([`Change::remote_restart`]).
+    /// ICE credentials of the generation to describe: new ones when
+    /// [`Negotiation::renews_credentials`](super::Negotiation::renews_credentials) says so.
     pub credentials: Credentials,
     /// Our own mode: [`ice::Mode::Lite`] writes `a=ice-lite`.
     pub mode: ice::Mode,
@@ -26,6 +25,17 @@ pub struct LocalTransport {
     pub candidates: Vec<Candidate>,
     /// Were all candidates of this generation reported?
     pub end_of_candidates: bool,
+}
+
+/// The local candidates of one generation, as far as they were reported.
+#[derive(Clone, Copy, Debug)]
+pub struct Gathered<'a> {
+    /// `a=ice-ufrag` of the generation.
+    pub ufrag: &'a str,
+    /// Those reported so far.
+    pub candidates: &'a [Candidate],
+    /// Were all reported?
+    pub is_complete: bool,
 }
 
 /// What the peer's data section says, checked.

@@ -52,6 +52,8 @@ pub struct Peer {
     /// Candidates that came before the remote description (DESIGN: at most [`MAX_EARLY_CANDIDATES`]).
     early_candidates: Vec<Option<IceCandidate>>,
     gathering: GatheringState,
+    /// A local description waits for the owner's addresses.
+    gathers: bool,
     ice: ice::Agent,
     ice_state: ice::State,
     /// Set once offer and answer are in place.
@@ -138,6 +140,7 @@ impl Peer {
             negotiation: Negotiation::new(session_id),
             early_candidates: Vec::new(),
             gathering: GatheringState::New,
+            gathers: false,
             ice_state: agent.state(),
             ice: agent,
             dtls_role: None,
@@ -313,6 +316,11 @@ impl Peer {
         &self.ice.local_credentials().ufrag
     }
 
+    /// All fragments by which checks may find this peer: two around an ICE restart.
+    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
+        self.ice.local_ufrags()
+    }
+
     /// Smoothed round-trip time: SCTP's, or what ICE measured while SCTP has none.
     pub fn round_trip_time(&self) -> Option<Duration> {
         self.channels.association().stats().srtt.or(self.ice.round_trip_time())
@@ -374,6 +382,11 @@ impl Peer {
     /// For [`add_local_candidate`](Self::add_local_candidate): addresses go to the agent, which answers with events.
     fn gather(&mut self, now: Instant, address: Option<SocketAddr>) {
         self.now = now;
+        if !self.gathers {
+            // The offer that asked for it was taken back.
+            return;
+        }
+        self.set_gathering(GatheringState::Gathering);
         match address {
             Some(address) => self.ice.add_local_candidate(now, address),
             None => self.ice.set_gathering_complete(now),

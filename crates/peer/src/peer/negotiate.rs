@@ -2,7 +2,7 @@
 
 use super::config::SCTP_PORT;
 use super::{CloseReason, Event, GatheringState, MAX_EARLY_CANDIDATES, Peer};
-use crate::negotiation::{Change, LocalTransport, RemoteCandidate, RemoteTransport};
+use crate::negotiation::{Change, Gathered, LocalTransport, RemoteCandidate, RemoteTransport};
 use crate::{
     CandidateError, DescriptionError, DescriptionKind, IceCandidate, SdpType, SessionDescription,
     SignalingState,
@@ -17,14 +17,9 @@ impl Peer {
     ///
     /// # Errors
     /// In a signalling state that does not allow it, or after the end.
-    pub fn create_offer(&mut self, now: Instant) -> Result<SessionDescription, DescriptionError> {
+    pub fn create_offer(&mut self, _now: Instant) -> Result<SessionDescription, DescriptionError> {
         self.refuse_when_ended()?;
-        if self.negotiation.restart_wanted()
-            && self.negotiation.local_credentials() == Some(self.ice.local_credentials())
-        {
-            self.ice.restart(now);
-        }
-        let local = self.local_transport();
+        let local = self.local_transport(SdpType::Offer);
         self.negotiation.create_offer(&local)
     }
 
@@ -34,12 +29,12 @@ impl Peer {
     /// Without a remote offer, or after the end.
     pub fn create_answer(&mut self, _now: Instant) -> Result<SessionDescription, DescriptionError> {
         self.refuse_when_ended()?;
-        let local = self.local_transport();
+        let local = self.local_transport(SdpType::Answer);
         self.negotiation.create_answer(&local)
     }
 
     /// Applies a local description; an empty `sdp` stands for what `create_offer` or `create_answer` give. The first one
-    /// with a data section makes [`Event::GatheringNeeded`].
+    /// with a data section, and each that restarts ICE, makes [`Event::GatheringNeeded`].
     ///
     /// # Errors
     /// In a signalling state that does not allow it, when the text is not what was created, or after the end. Nothing has
@@ -50,7 +45,7 @@ impl Peer {
         description: &SessionDescription,
     ) -> Result<(), DescriptionError> {
         self.refuse_when_ended()?;
-        let local = self.local_transport();
+        let local = self.local_transport(description.kind);
         let change = self.negotiation.set_local(&local, description)?;
         self.apply(now, change);
         Ok(())
@@ -68,15 +63,11 @@ impl Peer {
         description: &SessionDescription,
     ) -> Result<(), DescriptionError> {
         self.refuse_when_ended()?;
-        if self.negotiation.implies_rollback(description.kind) {
+        if self.implies_rollback(description) {
             let rollback = SessionDescription { kind: SdpType::Rollback, sdp: String::new() };
             self.set_local_description(now, &rollback)?;
         }
         let change = self.negotiation.set_remote(description)?;
-        if change.remote_restart && description.kind == SdpType::Offer {
-            // RFC 8839 §4.4.3.1.1: the answer to a restart has new credentials too.
-            self.ice.restart(now);
-        }
         self.apply(now, change);
         for candidate in std::mem::take(&mut self.early_candidates) {
             if let Err(error) = self.add_remote_candidate(now, candidate) {
@@ -86,6 +77,16 @@ impl Peer {
         Ok(())
     }
 
+    /// Whether applying this remote description takes back an offer of ours first (W3C webrtc-pc §4.4.1.4).
+    pub fn implies_rollback(&self, remote: &SessionDescription) -> bool {
+        !self.ended && self.negotiation.implies_rollback(remote.kind)
+    }
+
+    /// Whether an offer is wanted now: what [`Event::NegotiationNeeded`] told, unless it has been done since.
+    pub fn negotiation_needed(&self) -> bool {
+        self.negotiation_needed
+    }
+
     /// The type that a local description without one would have (W3C webrtc-pc §4.4.1.5).
     pub fn implied_local_type(&self) -> SdpType {
         self.negotiation.implied_kind()
@@ -93,8 +94,15 @@ impl Peer {
 
     /// A description with the candidates known so far.
     pub fn description(&self, kind: DescriptionKind) -> Option<SessionDescription> {
-        let complete = self.gathering == GatheringState::Complete;
-        self.negotiation.description(kind, self.ice.local_candidates(), complete)
+        let current = Gathered {
+            ufrag: self.local_ufrag(),
+            candidates: self.ice.local_candidates(),
+            is_complete: self.gathering == GatheringState::Complete,
+        };
+        let replaced = self.ice.replaced_local_candidates();
+        let ufrag = replaced.first().and_then(|candidate| candidate.ufrag.as_deref());
+        let replaced = Gathered { ufrag: ufrag.unwrap_or_default(), candidates: replaced, is_complete: true };
+        self.negotiation.description(kind, &[current, replaced])
     }
 
     /// Takes a candidate of the other side; `None`: there will be no more. Before the remote description up to 100 are
@@ -164,17 +172,23 @@ impl Peer {
         if self.ended { Err(DescriptionError::Closed) } else { Ok(()) }
     }
 
-    /// What a description made now would say of this side.
-    fn local_transport(&self) -> LocalTransport {
+    /// What a description of this kind, made now, would say of this side.
+    fn local_transport(&mut self, kind: SdpType) -> LocalTransport {
+        let renews = self.negotiation.renews_credentials(kind);
+        let (credentials, candidates) = if renews {
+            (self.ice.next_credentials().clone(), Vec::new())
+        } else {
+            (self.ice.local_credentials().clone(), self.ice.local_candidates().to_vec())
+        };
         LocalTransport {
-            credentials: self.ice.local_credentials().clone(),
+            credentials,
             mode: self.ice.mode(),
             fingerprints: vec![self.identity.fingerprint(HashFunction::Sha256)],
             sctp_port: self.sctp_port(),
             max_message_size: self.config.max_message_size,
             wants_data: self.wants_data,
-            candidates: self.ice.local_candidates().to_vec(),
-            end_of_candidates: self.gathering == GatheringState::Complete,
+            candidates,
+            end_of_candidates: !renews && self.gathering == GatheringState::Complete,
         }
     }
 
@@ -201,9 +215,14 @@ impl Peer {
         for state in change.states {
             self.events.push_back(Event::SignalingStateChanged(state));
         }
-        if change.local && (self.gathering == GatheringState::New || change.local_restart) {
-            self.gathering = GatheringState::Gathering;
-            self.events.push_back(Event::IceGatheringStateChanged(GatheringState::Gathering));
+        if change.rolled_back {
+            self.roll_back(now);
+        }
+        if change.local && change.local_restart {
+            self.ice.restart(now);
+        }
+        if change.local && !self.gathers && !self.ice.is_gathering_complete() {
+            self.gathers = true;
             self.events.push_back(Event::GatheringNeeded);
         }
         if let Some(agreement) = change.agreement {
@@ -223,6 +242,28 @@ impl Peer {
             self.end(now, CloseReason::DataRejected);
         }
         self.settle(now);
+    }
+
+    /// The offer is taken back, and what it began with it.
+    fn roll_back(&mut self, now: Instant) {
+        if self.negotiation.local_credentials() == Some(self.ice.local_credentials()) {
+            return;
+        }
+        self.gathers = false;
+        if self.negotiation.has_transport() {
+            self.ice.cancel_restart(now);
+            self.set_gathering(GatheringState::Complete);
+        } else {
+            self.ice.forget_local_candidates();
+            self.set_gathering(GatheringState::New);
+        }
+    }
+
+    pub(super) fn set_gathering(&mut self, state: GatheringState) {
+        if self.gathering != state {
+            self.gathering = state;
+            self.events.push_back(Event::IceGatheringStateChanged(state));
+        }
     }
 
     /// Both descriptions are in place: the transports may begin.

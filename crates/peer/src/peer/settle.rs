@@ -43,8 +43,8 @@ impl Peer {
                     // W3C webrtc-pc §5.6: an empty candidate ends the generation, then the state, then null.
                     let end = self.signalled(String::new());
                     self.events.push_back(Event::IceCandidate(Some(end)));
-                    self.gathering = GatheringState::Complete;
-                    self.events.push_back(Event::IceGatheringStateChanged(GatheringState::Complete));
+                    self.gathers = false;
+                    self.set_gathering(GatheringState::Complete);
                     self.events.push_back(Event::IceCandidate(None));
                 }
                 _ => tracing::debug!(?event, "unknown ICE event"),

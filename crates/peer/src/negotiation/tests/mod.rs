@@ -10,7 +10,7 @@ mod states;
 
 use super::*;
 use straits_dtls::{Fingerprint, HashFunction};
-use straits_ice as ice;
+use straits_ice::{self as ice, Candidate};
 
 /// A side with everything its descriptions need.
 pub(super) struct Side {
@@ -45,7 +45,12 @@ impl Side {
     }
 
     pub(super) fn text(&self, kind: DescriptionKind) -> Option<(SdpType, String)> {
-        let found = self.negotiation.description(kind, &self.local.candidates, self.local.end_of_candidates);
+        let gathered = Gathered {
+            ufrag: &self.local.credentials.ufrag,
+            candidates: &self.local.candidates,
+            is_complete: self.local.end_of_candidates,
+        };
+        let found = self.negotiation.description(kind, &[gathered]);
         found.map(|description| (description.kind, description.sdp))
     }
 

@@ -1,0 +1,126 @@
+//! ICE restarts (RFC 8445 §9), and how they are taken back.
+
+use super::{Agent, Event, FailureReason, Generation, State};
+use crate::{Candidate, Credentials};
+use std::time::Instant;
+
+/// What a restart replaced. Kept until the peer has told its credentials for the new generation.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    generation: Generation,
+    state: State,
+    failure_reason: Option<FailureReason>,
+    local_candidates: Vec<Candidate>,
+    local_gathering_complete: bool,
+    remote_candidates: Vec<Candidate>,
+    remote_candidate_seen: bool,
+    remote_gathering_complete: bool,
+}
+
+impl Agent {
+    /// The credentials that the next [`restart`](Self::restart) will have, for an offer that may never be made.
+    pub fn next_credentials(&mut self) -> &Credentials {
+        let rng = &mut self.rng;
+        self.next_credentials.get_or_insert_with(|| Credentials::random(rng))
+    }
+
+    /// Begins a new generation (RFC 8445 §9): new local credentials, and all that is known of the peer is forgotten.
+    ///
+    /// A selected route stays in use, with its own credentials, until the new generation selects one. Addresses are to be
+    /// gathered again: the network may have changed. Until the peer's credentials come,
+    /// [`cancel_restart`](Self::cancel_restart) takes it back.
+    pub fn restart(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.next_credentials();
+        let Some(local) = self.next_credentials.take() else { return };
+        let next = Generation { number: self.generations, local, remote: None };
+        self.generations += 1;
+        let old = std::mem::replace(&mut self.current, next);
+        let replaced = Replaced {
+            generation: old.clone(),
+            state: self.state,
+            failure_reason: self.failure_reason.take(),
+            local_candidates: std::mem::take(&mut self.local_candidates),
+            local_gathering_complete: std::mem::take(&mut self.local_gathering_complete),
+            remote_candidates: std::mem::take(&mut self.remote_candidates),
+            remote_candidate_seen: std::mem::take(&mut self.remote_candidate_seen),
+            remote_gathering_complete: std::mem::take(&mut self.remote_gathering_complete),
+        };
+        // A second restart before an answer replaces the first.
+        self.replaced.get_or_insert_with(|| Box::new(replaced));
+        if self.selection.as_ref().is_some_and(|selection| selection.generation == old.number) {
+            self.previous = Some(old);
+        }
+        self.checklist.clear();
+        self.no_answer_at = None;
+        match self.state {
+            State::New | State::Connected | State::Closed => {}
+            State::Checking => self.set_state(State::New, "restart before a route was found"),
+            State::Disconnected | State::Failed => self.set_state(State::Checking, "restart"),
+        }
+        self.advance(now);
+    }
+
+    /// Takes a restart back that the peer has not answered: the generation before it goes on, with its candidates. Without
+    /// one this changes nothing.
+    pub fn cancel_restart(&mut self, now: Instant) {
+        let Some(replaced) = self.replaced.take() else { return };
+        if self.state == State::Closed {
+            return;
+        }
+        let cancelled = std::mem::replace(&mut self.current, replaced.generation);
+        let removed = self.routes.take_unless(|entry| entry.generation != cancelled.number);
+        self.events.extend(removed.into_iter().map(Event::RouteRemoved));
+        // What was offered may be offered again.
+        self.next_credentials = Some(cancelled.local);
+        self.previous = None;
+        self.local_candidates = replaced.local_candidates;
+        self.local_gathering_complete = replaced.local_gathering_complete;
+        self.remote_candidates = replaced.remote_candidates;
+        self.remote_candidate_seen = replaced.remote_candidate_seen;
+        self.remote_gathering_complete = replaced.remote_gathering_complete;
+        self.checklist.clear();
+        self.no_answer_at = None;
+        match (replaced.state, replaced.failure_reason) {
+            (State::Failed, Some(reason)) => self.fail(reason),
+            (State::Connected | State::Disconnected, _) if self.selection.is_none() => {
+                self.fail(FailureReason::ConsentExpired);
+            }
+            // The peer may have been heard, or missed, meanwhile.
+            (State::Connected | State::Disconnected, _) if self.state != State::Checking => {}
+            (state, _) if state != self.state => self.set_state(state, "restart cancelled"),
+            _ => {}
+        }
+        self.advance(now);
+    }
+
+    /// Forgets the addresses that were gathered, for an owner that will gather anew.
+    pub fn forget_local_candidates(&mut self) {
+        self.local_candidates.clear();
+        self.local_gathering_complete = false;
+        self.checklist.clear();
+    }
+
+    /// The candidates of the generation that an unanswered restart replaced, for the description that is still in force.
+    pub fn replaced_local_candidates(&self) -> &[Candidate] {
+        self.replaced.as_ref().map_or(&[], |replaced| &replaced.local_candidates)
+    }
+
+    /// Has the owner told that it has no more addresses?
+    pub fn is_gathering_complete(&self) -> bool {
+        self.local_gathering_complete
+    }
+
+    /// The fragments under which checks reach this agent: of the present generation, and of the one before as long as it
+    /// is in use or may come back.
+    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
+        let replaced = self.replaced.as_ref().map(|replaced| &replaced.generation);
+        let replaced = replaced.filter(|replaced| {
+            self.previous.as_ref().is_none_or(|previous| previous.number != replaced.number)
+        });
+        let live = std::iter::once(&self.current).chain(&self.previous).chain(replaced);
+        live.map(|generation| generation.local.ufrag.as_str())
+    }
+}
