@@ -41,7 +41,7 @@ pub(crate) fn trickle(from: &PeerConnection, to: &PeerConnection) {
     from.on_ice_candidate(move |candidate| {
         if let (Some(to), Some(candidate)) = (to.upgrade(), candidate) {
             // The other side may be closed already.
-            let _ = to.add_ice_candidate(candidate).into_inner();
+            to.add_ice_candidate(candidate);
         }
     });
 }

@@ -3,6 +3,7 @@
 use super::support::{
     Journal, configuration, connect, end, negotiate, offerer, peer, soon, trickle, with_lines,
 };
+use futures_util::FutureExt;
 use straits::{
     DataChannelInit, ErrorName, IceCandidate, IceConnectionState, IceGatheringState, PeerConnection,
     PeerConnectionState, SignalingState,
@@ -22,7 +23,8 @@ fn candidate(text: &str) -> IceCandidate {
 }
 
 fn add(connection: &PeerConnection, candidate: impl Into<Option<IceCandidate>>) -> Option<ErrorName> {
-    connection.add_ice_candidate(candidate).into_inner().err().map(|error| error.name())
+    let added = connection.add_ice_candidate(candidate).now_or_never();
+    added.expect("nothing else is under way").err().map(|error| error.name())
 }
 
 fn remote_sdp(connection: &PeerConnection) -> String {

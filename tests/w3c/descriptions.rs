@@ -399,22 +399,3 @@ async fn sdp_08_09_media_is_rejected_in_its_place() {
     assert_eq!(bundle, Some(mid));
     end([connection]).await;
 }
-
-#[tokio::test]
-async fn nn_01_02_03_05_when_negotiation_is_needed() {
-    let (a, b) = (peer(), peer());
-    let needed = Arc::new(Mutex::new(Vec::new()));
-    let (write, weak) = (needed.clone(), a.downgrade());
-    a.on_negotiation_needed(move || write.lock().unwrap().push(weak.upgrade().unwrap().signaling_state()));
-    trickle(&a, &b);
-    trickle(&b, &a);
-    let first = a.create_data_channel("", DataChannelInit::default()).unwrap();
-    let second = a.create_data_channel("", DataChannelInit::default()).unwrap();
-    negotiate(&a, &b).await;
-    let third = a.create_data_channel("", DataChannelInit::default()).unwrap();
-    for channel in [first, second, third] {
-        soon("it to open", channel.opened()).await.unwrap();
-    }
-    end([a, b]).await;
-    assert_eq!(*needed.lock().unwrap(), [SignalingState::Stable]);
-}

@@ -14,6 +14,7 @@ mod candidates;
 mod closing;
 mod create;
 mod descriptions;
+mod operations;
 mod sending;
 mod table;
 mod transports;

@@ -11,7 +11,7 @@ use clap::Parser;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
-use straits::{Configuration, DataChannel, DataChannelInit, Message, PeerConnection};
+use straits::{AddIceCandidate, Configuration, DataChannel, DataChannelInit, Message, PeerConnection};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -84,13 +84,13 @@ async fn connect_peers() -> Result<Peers, Box<dyn std::error::Error>> {
     let other = remote.downgrade();
     local.on_ice_candidate(move |candidate| {
         if let (Some(remote), Some(candidate)) = (other.upgrade(), candidate) {
-            remote.add_ice_candidate(candidate).into_inner().unwrap_or_else(say_error);
+            tokio::spawn(say_failure(remote.add_ice_candidate(candidate)));
         }
     });
     let other = local.downgrade();
     remote.on_ice_candidate(move |candidate| {
         if let (Some(local), Some(candidate)) = (other.upgrade(), candidate) {
-            local.add_ice_candidate(candidate).into_inner().unwrap_or_else(say_error);
+            tokio::spawn(say_failure(local.add_ice_candidate(candidate)));
         }
     });
 
@@ -170,6 +170,12 @@ fn say(text: std::fmt::Arguments<'_>) {
     // When nobody reads any more there is nobody to tell.
     let mut out = io::stdout().lock();
     let _ = out.write_fmt(text).and_then(|()| out.flush());
+}
+
+async fn say_failure(added: AddIceCandidate) {
+    if let Err(error) = added.await {
+        say_error(error);
+    }
 }
 
 fn say_error(error: impl std::fmt::Display) {

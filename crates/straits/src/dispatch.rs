@@ -51,7 +51,7 @@ impl Dispatcher {
     fn dispatch(&mut self, item: Item, timely: bool) {
         let all = &self.inner.handlers;
         let unheard = match item {
-            Item::NegotiationNeeded => {
+            Item::NegotiationNeeded if timely => {
                 (!call(all, |h| &mut h.negotiation_needed, |f| f())).then_some(Item::NegotiationNeeded)
             }
             Item::Signaling(state) => {
@@ -103,7 +103,12 @@ impl Dispatcher {
                 self.close(id, reason);
                 None
             }
-            Item::Open(_) | Item::BufferedAmountLow(_) | Item::Closing(_) | Item::Closed(_) => None,
+            Item::NegotiationNeeded
+            | Item::Described(_)
+            | Item::Open(_)
+            | Item::BufferedAmountLow(_)
+            | Item::Closing(_)
+            | Item::Closed(_) => None,
         };
         if let Some(item) = unheard {
             self.inner.lock().keep(item, &mut self.outcome.wakes);

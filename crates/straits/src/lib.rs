@@ -19,13 +19,13 @@
 //! let to_bob = bob.downgrade();
 //! alice.on_ice_candidate(move |candidate| {
 //!     if let (Some(bob), Some(candidate)) = (to_bob.upgrade(), candidate) {
-//!         let _ = bob.add_ice_candidate(candidate).into_inner();
+//!         bob.add_ice_candidate(candidate);
 //!     }
 //! });
 //! let to_alice = alice.downgrade();
 //! bob.on_ice_candidate(move |candidate| {
 //!     if let (Some(alice), Some(candidate)) = (to_alice.upgrade(), candidate) {
-//!         let _ = alice.add_ice_candidate(candidate).into_inner();
+//!         alice.add_ice_candidate(candidate);
 //!     }
 //! });
 //!
@@ -109,7 +109,7 @@ mod wakers;
 
 pub use channel::{ByteStream, DataChannel, DataChannelInit, Messages, Priority};
 pub use configuration::Configuration;
-pub use connection::{Event, Events, PeerConnection, WeakPeerConnection};
+pub use connection::{AddIceCandidate, Event, Events, PeerConnection, WeakPeerConnection};
 pub use description::{IceCandidate, SdpType, SessionDescription};
 pub use error::{Error, ErrorCause, ErrorDetail, ErrorName};
 pub use message::{Message, Text};

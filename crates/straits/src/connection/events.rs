@@ -74,7 +74,8 @@ impl Events {
                 Item::Connection(state) => Event::ConnectionStateChange(state),
                 Item::Candidate(candidate) => Event::IceCandidate(candidate),
                 Item::Closed(reason) => Event::Closed(reason),
-                Item::Incoming(_)
+                Item::Described(_)
+                | Item::Incoming(_)
                 | Item::Open(_)
                 | Item::Readable(_)
                 | Item::BufferedAmountLow(_)

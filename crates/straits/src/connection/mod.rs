@@ -8,6 +8,7 @@ mod negotiation;
 pub(crate) mod state;
 
 pub use events::{Event, Events};
+pub use negotiation::AddIceCandidate;
 
 pub(crate) use inner::{ChannelHandle, Handle, Inner};
 

@@ -31,6 +31,7 @@ impl State {
         self.detached = !linked;
         self.peer.close(now);
         self.show_closed();
+        self.descriptions = self.described.clone();
         self.items.retain(|item| matches!(item, Item::ChannelClosed(..) | Item::Closed(_)));
         self.stream_items.retain(|item| matches!(item, Item::Closed(_)));
         self.backlog.clear();

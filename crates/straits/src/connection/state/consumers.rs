@@ -1,8 +1,8 @@
 //! Who takes what is reported: the dispatcher, an event stream, `accept_channel`.
 
 use super::{Chore, Item, Outcome, State};
-use crate::DataChannelState;
 use crate::channel::ChannelShared;
+use crate::{DataChannelState, Error};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use straits_peer::sctp::ChannelId;
@@ -28,7 +28,7 @@ impl State {
 
     /// Is a socket needed?
     pub(crate) fn wants_endpoint(&self) -> bool {
-        self.chores.contains(&Chore::Gather)
+        self.gathering_needed || self.chores.contains(&Chore::Gather)
     }
 
     /// The next item with what is to be reported of it: `None` in the pair for what came too late.
@@ -74,9 +74,13 @@ impl State {
         if self.dispatcher.present { self.dispatcher.queued } else { 0 }
     }
 
-    pub(crate) fn poll_mark(&mut self, cx: &Context<'_>, mark: u64) -> Poll<()> {
+    /// An error when the connection was closed here meanwhile.
+    pub(crate) fn poll_mark(&mut self, cx: &Context<'_>, mark: u64) -> Poll<Result<(), Error>> {
+        if self.closed_here {
+            return Poll::Ready(Err(Error::closed(self.reason())));
+        }
         if !self.dispatcher.present || self.dispatcher.done >= mark {
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
         }
         self.waiting.register(cx.waker());
         Poll::Pending

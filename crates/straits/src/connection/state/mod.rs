@@ -1,5 +1,6 @@
 //! What one connection's lock guards: the peer, the state that users see, and who waits for what.
 
+mod chain;
 mod closing;
 mod consumers;
 mod items;
@@ -8,8 +9,9 @@ use crate::channel::ChannelShared;
 use crate::wakers::{WakerSet, wake_all};
 use crate::{
     Configuration, DataChannelState, IceCandidate, IceConnectionState, IceGatheringState,
-    PeerConnectionState, SignalingState,
+    PeerConnectionState, SessionDescription, SignalingState,
 };
+use chain::{Answer, Chain};
 use items::Items;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,7 +19,9 @@ use std::task::{Context, Waker};
 use std::time::Instant;
 use straits_peer::ice::Route;
 use straits_peer::sctp::{self, ChannelCloseReason, ChannelEvent, ChannelId};
-use straits_peer::{CloseReason, Event as PeerEvent, Peer};
+use straits_peer::{CloseReason, DescriptionKind, Event as PeerEvent, Peer};
+
+pub(crate) use chain::{AddIceCandidate, Ticket};
 
 /// Everything under the lock of a connection.
 ///
@@ -27,6 +31,13 @@ use straits_peer::{CloseReason, Event as PeerEvent, Peer};
 pub(crate) struct State {
     pub(crate) peer: Peer,
     pub(crate) published: Published,
+    /// What the getters of descriptions show.
+    descriptions: Arc<Descriptions>,
+    /// The descriptions that were published or queued last.
+    described: Arc<Descriptions>,
+    /// Are there others by now?
+    is_described: bool,
+    chain: Chain,
     pub(crate) channels: BTreeMap<ChannelId, Entry>,
     /// For the dispatcher, in order.
     items: Items,
@@ -45,6 +56,8 @@ pub(crate) struct State {
     waiting: WakerSet,
     /// Channels on which a writer waits.
     writing: Vec<ChannelId>,
+    /// Addresses are to be gathered once the operation that asked for them is done.
+    gathering_needed: bool,
     /// For the endpoint's task.
     pub(crate) chores: Vec<Chore>,
     /// `close` was called here: its own state changes are not reported (W3C behaviours PCC-02 to PCC-04).
@@ -66,6 +79,15 @@ pub(crate) struct Published {
     pub(crate) gathering: IceGatheringState,
     pub(crate) ice: IceConnectionState,
     pub(crate) connection: PeerConnectionState,
+}
+
+/// The four descriptions of W3C webrtc-pc §4.4.2.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Descriptions {
+    pub(crate) current_local: Option<SessionDescription>,
+    pub(crate) pending_local: Option<SessionDescription>,
+    pub(crate) current_remote: Option<SessionDescription>,
+    pub(crate) pending_remote: Option<SessionDescription>,
 }
 
 /// One channel.
@@ -92,6 +114,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     NegotiationNeeded,
+    /// No event of its own: precedes the one that comes with it.
+    Described(Arc<Descriptions>),
     Signaling(SignalingState),
     Gathering(IceGatheringState),
     Ice(IceConnectionState),
@@ -140,12 +164,14 @@ struct Stream {
 pub(crate) struct Outcome {
     pub(crate) wakes: Vec<Waker>,
     pub(crate) forgotten: Vec<Arc<ChannelShared>>,
+    answers: Vec<Answer>,
 }
 
 impl Outcome {
     /// Without a lock: wakers run other people's code, and handlers own handles.
     pub(crate) fn deliver(&mut self) {
         wake_all(&mut self.wakes);
+        self.answers.drain(..).for_each(Answer::deliver);
         self.forgotten.clear();
     }
 }
@@ -160,6 +186,10 @@ impl State {
                 ice: IceConnectionState::New,
                 connection: PeerConnectionState::New,
             },
+            descriptions: Arc::default(),
+            described: Arc::default(),
+            is_described: true,
+            chain: Chain::default(),
             channels: BTreeMap::new(),
             items: Items::default(),
             dispatcher: Dispatcher::default(),
@@ -171,6 +201,7 @@ impl State {
             accepting: WakerSet::default(),
             waiting: WakerSet::default(),
             writing: Vec::new(),
+            gathering_needed: false,
             chores: Vec::new(),
             closed_here: false,
             draining: false,
@@ -184,21 +215,55 @@ impl State {
 
     /// Takes over what changed in the core. After every input and user call, under the same lock.
     pub(crate) fn settle(&mut self, outcome: &mut Outcome) {
+        self.settle_descriptions(outcome);
         while let Some(event) = self.peer.poll_event() {
             self.on_event(event, outcome);
         }
+        self.settle_chain(outcome);
         self.resume_writers(&mut outcome.wakes);
         if !self.items.is_empty() {
             self.dispatcher.wakers.drain_into(&mut outcome.wakes);
         }
     }
 
+    /// The descriptions may have changed.
+    pub(crate) fn describe(&mut self) {
+        self.is_described = false;
+    }
+
+    /// What the getters of descriptions show.
+    pub(crate) fn descriptions(&self) -> &Descriptions {
+        &self.descriptions
+    }
+
+    /// New descriptions are published before the event that comes with them.
+    fn settle_descriptions(&mut self, outcome: &mut Outcome) {
+        if std::mem::replace(&mut self.is_described, true) {
+            return;
+        }
+        let of = |kind| self.peer.description(kind).map(Into::into);
+        let descriptions = Descriptions {
+            current_local: of(DescriptionKind::CurrentLocal),
+            pending_local: of(DescriptionKind::PendingLocal),
+            current_remote: of(DescriptionKind::CurrentRemote),
+            pending_remote: of(DescriptionKind::PendingRemote),
+        };
+        if *self.described != descriptions {
+            self.described = Arc::new(descriptions);
+            self.deliver(Item::Described(self.described.clone()), outcome);
+        }
+    }
+
     fn on_event(&mut self, event: PeerEvent, outcome: &mut Outcome) {
         match event {
-            PeerEvent::GatheringNeeded => self.chores.push(Chore::Gather),
+            PeerEvent::GatheringNeeded => self.gathering_needed = true,
             PeerEvent::RouteAdded(route) => self.chores.push(Chore::RouteAdded(route)),
             PeerEvent::RouteRemoved(route) => self.chores.push(Chore::RouteRemoved(route)),
-            PeerEvent::NegotiationNeeded => self.deliver(Item::NegotiationNeeded, outcome),
+            PeerEvent::NegotiationNeeded => {
+                if self.is_negotiation_due() {
+                    self.deliver(Item::NegotiationNeeded, outcome);
+                }
+            }
             PeerEvent::SignalingStateChanged(state) => self.deliver(Item::Signaling(state.into()), outcome),
             PeerEvent::IceGatheringStateChanged(state) => {
                 self.deliver(Item::Gathering(state.into()), outcome);
@@ -206,6 +271,8 @@ impl State {
             PeerEvent::IceStateChanged(state) => self.deliver(Item::Ice(state.into()), outcome),
             PeerEvent::ConnectionStateChanged(state) => self.deliver(Item::Connection(state.into()), outcome),
             PeerEvent::IceCandidate(candidate) => {
+                self.describe();
+                self.settle_descriptions(outcome);
                 self.deliver(Item::Candidate(candidate.map(Into::into)), outcome);
             }
             PeerEvent::Channel(event) => self.on_channel_event(event, outcome),
@@ -252,7 +319,7 @@ impl State {
         if self.closed_here && !matches!(item, Item::ChannelClosed(..) | Item::Closed(_)) {
             return;
         }
-        if self.stream.present && item.channel().is_none_or(|_| matches!(item, Item::Incoming(_))) {
+        if self.stream.present && item.is_for_stream() {
             self.stream_items.push_back(item.clone());
             self.stream.wakers.drain_into(&mut outcome.wakes);
             // The dispatcher ends with this item, whoever else hears of it.
@@ -292,7 +359,9 @@ impl State {
                     self.published.connection = PeerConnectionState::Closed;
                 }
             }
-            Item::NegotiationNeeded | Item::Candidate(_) => {}
+            Item::NegotiationNeeded => timely = self.is_negotiation_due(),
+            Item::Described(descriptions) => self.descriptions = descriptions.clone(),
+            Item::Candidate(_) => {}
             Item::Incoming(id)
             | Item::Open(id)
             | Item::Readable(id)
@@ -310,6 +379,7 @@ impl State {
     /// What must not be lost because nobody listens yet.
     pub(crate) fn keep(&mut self, item: Item, wakes: &mut Vec<Waker>) {
         match item {
+            Item::NegotiationNeeded if self.backlog.contains(&item) => {}
             Item::Candidate(_) | Item::NegotiationNeeded if self.backlog.len() < MAX_BACKLOG => {
                 self.backlog.push_back(item);
             }
@@ -436,6 +506,14 @@ impl Entry {
 }
 
 impl Item {
+    /// Is it one of the connection's, for who takes its events?
+    fn is_for_stream(&self) -> bool {
+        match self {
+            Self::Described(_) => false,
+            item => item.channel().is_none() || matches!(item, Self::Incoming(_)),
+        }
+    }
+
     fn channel(&self) -> Option<ChannelId> {
         match self {
             Self::Incoming(id)
@@ -445,6 +523,7 @@ impl Item {
             | Self::Closing(id)
             | Self::ChannelClosed(id, _) => Some(*id),
             Self::NegotiationNeeded
+            | Self::Described(_)
             | Self::Signaling(_)
             | Self::Gathering(_)
             | Self::Ice(_)
