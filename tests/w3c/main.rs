@@ -11,6 +11,7 @@ mod support;
 mod announcing;
 mod buffered;
 mod candidates;
+mod certificates;
 mod closing;
 mod create;
 mod descriptions;

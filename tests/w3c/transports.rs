@@ -1,33 +1,11 @@
-//! Certificates, DTLS and SCTP as descriptions show and settle them.
+//! DTLS and SCTP as descriptions show and settle them.
 
 use super::support::{
-    configuration, connect, end, line, negotiate, negotiate_with, offerer, peer, soon, trickle, with_lines,
+    connect, end, line, negotiate, negotiate_with, offerer, peer, soon, trickle, with_lines,
 };
-use std::time::SystemTime;
 use straits::{
-    CloseReason, DataChannelInit, ErrorDetail, ErrorName, Fingerprint, HashFunction, Identity,
-    PeerConnection, PeerConnectionState, SessionDescription, dtls,
+    CloseReason, DataChannelInit, ErrorDetail, ErrorName, PeerConnectionState, SessionDescription, dtls,
 };
-
-#[tokio::test]
-async fn crt_01_09_10_the_certificate_of_a_connection() {
-    let identity = Identity::generate().unwrap();
-    assert!(identity.expires() > SystemTime::now());
-    let fingerprint: Fingerprint = identity.fingerprint(HashFunction::Sha256);
-    let text = fingerprint.to_string();
-    let (name, value) = text.split_once(' ').unwrap();
-    assert_eq!((name, value.split(':').count()), ("sha-256", 32));
-    let is_byte = |byte: &str| byte.len() == 2 && byte.bytes().all(|byte| byte.is_ascii_hexdigit());
-    assert!(value.split(':').all(is_byte), "{value}");
-    let connection = PeerConnection::new(configuration().certificate(identity.clone())).unwrap();
-    connection.create_data_channel("", DataChannelInit::default()).unwrap();
-    let offer = connection.create_offer().await.unwrap();
-    let expected = format!("sha-256 {}", value.to_uppercase());
-    assert_eq!(line(&offer, "a=fingerprint:"), Some(&expected[..]));
-    let again = Identity::from_pem(&identity.certificate_pem(), &identity.private_key_pem()).unwrap();
-    assert_eq!(again.fingerprint(HashFunction::Sha256), fingerprint);
-    end([connection]).await;
-}
 
 /// A certificate that is not the one of the description ends both connections.
 #[tokio::test]

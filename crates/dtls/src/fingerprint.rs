@@ -18,7 +18,8 @@ pub enum HashFunction {
 }
 
 impl HashFunction {
-    fn name(self) -> &'static str {
+    /// The name in the registry of RFC 8122 §5, in lower case: `sha-256`.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha-256",
             Self::Sha384 => "sha-384",
@@ -68,6 +69,13 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// The value as `RTCDtlsFingerprint.value` has it: octets in lower-case hex with colons between them. The algorithm
+    /// there is [`HashFunction::name`].
+    pub fn hex(&self) -> String {
+        let octets = self.value.iter().map(|octet| format!("{octet:02x}"));
+        octets.collect::<Vec<_>>().join(":")
+    }
+
     /// Whether `certificate` has this fingerprint; the comparison takes the same time wherever they differ.
     pub(crate) fn matches(&self, certificate: &X509Ref) -> bool {
         let Ok(digest) = certificate.digest(self.function.digest()) else {
@@ -142,6 +150,8 @@ mod tests {
         assert_eq!(fingerprint.function, HashFunction::Sha256);
         assert_eq!(fingerprint.value[..3], [0x19, 0xe2, 0x1c]);
         assert_eq!(fingerprint.to_string(), SAMPLE);
+        let (name, value) = SAMPLE.split_once(' ').unwrap();
+        assert_eq!((fingerprint.function.name(), fingerprint.hex()), (name, value.to_lowercase()));
     }
 
     #[test]

@@ -1,16 +1,14 @@
 //! The certificate by which a peer knows us, with its private key.
 
 use crate::context;
-use crate::{Fingerprint, HashFunction};
+use crate::generate::{self, KeyAlgorithm, SECONDS_PER_DAY};
+use crate::{Certificate, Fingerprint, HashFunction};
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
-use openssl::bn::{BigNum, MsbOption};
-use openssl::ec::{Asn1Flag, EcGroup, EcKey};
 use openssl::error::ErrorStack;
-use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::ssl::{SslContext, SslContextBuilder};
-use openssl::x509::{X509, X509Builder, X509Name};
+use openssl::x509::X509;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -19,6 +17,10 @@ use std::time::{Duration, SystemTime};
 ///
 /// Making one costs a key pair and a signature, and the first session that uses it an OpenSSL context; programs with many
 /// connections make one identity and pass it to all of them (at the price that its fingerprint links them).
+///
+/// The W3C text has it as `RTCCertificate` (webrtc-pc §4.10): [`generate_with`](Self::generate_with) is
+/// `RTCPeerConnection.generateCertificate`, and a certificate that is to outlive the program is kept as PEM.
+#[doc(alias = "RTCCertificate")]
 #[derive(Clone)]
 pub struct Identity {
     inner: Arc<Inner>,
@@ -33,6 +35,9 @@ struct Inner {
 }
 
 impl Identity {
+    /// Longest lifetime of a certificate that [`generate_with`](Self::generate_with) makes: 365 days.
+    pub const MAX_LIFETIME: Duration = generate::MAX_LIFETIME;
+
     /// Makes a self-signed ECDSA P-256 certificate with a random serial number, valid from yesterday (clocks differ) until
     /// 30 days from now (the default of W3C `generateCertificate`).
     ///
@@ -40,17 +45,30 @@ impl Identity {
     ///
     /// [`IdentityError::OpenSsl`] when OpenSSL has no randomness or lacks the curve.
     pub fn generate() -> Result<Self, IdentityError> {
-        let mut group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
-        group.set_asn1_flag(Asn1Flag::NAMED_CURVE);
-        let key = PKey::from_ec_key(EcKey::generate(&group)?)?;
-        let certificate = self_signed(&key)?;
+        Self::generate_with(KeyAlgorithm::EcdsaP256, generate::DEFAULT_LIFETIME)
+    }
+
+    /// Makes a self-signed certificate with a key of this algorithm, that ceases to be valid after `lifetime`
+    /// (`RTCPeerConnection.generateCertificate`, W3C webrtc-pc §4.10.1).
+    ///
+    /// X.509 counts whole seconds: what is left of the last one is cut off. Zero makes a certificate that has expired
+    /// already; more than [`MAX_LIFETIME`](Self::MAX_LIFETIME) is shortened to that.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::UnsupportedKeySize`] for an RSA key that is too small or too large;
+    /// [`IdentityError::OpenSsl`] when OpenSSL has no randomness or lacks the curve.
+    #[doc(alias = "generateCertificate")]
+    pub fn generate_with(algorithm: KeyAlgorithm, lifetime: Duration) -> Result<Self, IdentityError> {
+        let key = generate::key(algorithm)?;
+        let certificate = generate::self_signed(&key, lifetime)?;
         Self::new(certificate, key)
     }
 
     /// Takes a certificate and its private key (PKCS #8 or SEC1/PKCS #1, unencrypted) as PEM.
     ///
-    /// Any certificate will do whose key OpenSSL can sign with (ECDSA or RSA); peers look at its fingerprint only, so an
-    /// expired one works as well. Only the first certificate of a chain is used.
+    /// Any certificate will do whose key OpenSSL can sign with (ECDSA, or RSA of at least 2048 bits); peers look at its
+    /// fingerprint only, so an expired one works as well. Only the first certificate of a chain is used.
     ///
     /// # Errors
     ///
@@ -79,7 +97,12 @@ impl Identity {
 
     /// The certificate in DER, the bytes that fingerprints are made of.
     pub fn certificate_der(&self) -> Vec<u8> {
-        self.inner.certificate.to_der().expect("a parsed certificate can be written")
+        self.certificate().der()
+    }
+
+    /// The certificate alone.
+    pub fn certificate(&self) -> Certificate {
+        Certificate(self.inner.certificate.clone())
     }
 
     /// When the certificate ceases to be valid (`RTCCertificate.expires`).
@@ -89,9 +112,27 @@ impl Identity {
 
     /// The certificate's fingerprint for the description sent to the peer.
     pub fn fingerprint(&self, function: HashFunction) -> Fingerprint {
-        let digest = self.inner.certificate.digest(function.digest());
-        let value = digest.expect("OpenSSL has the SHA-2 functions").to_vec();
-        Fingerprint { function, value }
+        self.certificate().fingerprint(function)
+    }
+
+    /// The certificate's fingerprints (`RTCCertificate.getFingerprints`): SHA-256, and the function that the certificate
+    /// is signed with, if that is another one.
+    #[doc(alias = "getFingerprints")]
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        let signature = self.inner.certificate.signature_algorithm().object().nid().signature_algorithms();
+        // W3C webrtc-pc §4.10.2: "one of which is computed with the digest algorithm used in the certificate signature".
+        let signed_with = match signature.map(|algorithms| algorithms.digest) {
+            Some(Nid::SHA384) => Some(HashFunction::Sha384),
+            Some(Nid::SHA512) => Some(HashFunction::Sha512),
+            _ => None,
+        };
+        let functions = std::iter::once(HashFunction::Sha256).chain(signed_with);
+        functions.map(|function| self.fingerprint(function)).collect()
+    }
+
+    /// What kind of key it is, as far as a handshake chooses by that.
+    pub(crate) fn key_kind(&self) -> Id {
+        self.inner.key.id()
     }
 
     /// The context of all sessions under this identity.
@@ -135,42 +176,23 @@ pub enum IdentityError {
     /// The private key is not the certificate's.
     #[error("the private key does not belong to the certificate")]
     KeyMismatch,
+    /// RSA keys of this size are not made: smaller ones OpenSSL refuses to use in a handshake (its security level 2),
+    /// larger ones cost minutes.
+    #[error("RSA keys have {min} to {max} bits here, not {bits}")]
+    UnsupportedKeySize {
+        /// What was asked for.
+        bits: u32,
+        /// The smallest key, in bits.
+        min: u32,
+        /// The largest key, in bits.
+        max: u32,
+    },
 }
 
 impl From<ErrorStack> for IdentityError {
     fn from(errors: ErrorStack) -> Self {
         Self::OpenSsl(errors.to_string())
     }
-}
-
-fn self_signed(key: &PKey<Private>) -> Result<X509, ErrorStack> {
-    let mut name = X509Name::builder()?;
-    name.append_entry_by_nid(Nid::COMMONNAME, COMMON_NAME)?;
-    let name = name.build();
-
-    // RFC 5280 §4.1.2.2: "conforming CAs MUST NOT use serialNumber values longer than 20 octets", sign bit included.
-    let mut serial = BigNum::new()?;
-    serial.rand(SERIAL_BITS, MsbOption::MAYBE_ZERO, false)?;
-    let serial = serial.to_asn1_integer()?;
-
-    let mut builder = X509Builder::new()?;
-    builder.set_version(X509_V3)?;
-    builder.set_serial_number(&serial)?;
-    builder.set_subject_name(&name)?;
-    builder.set_issuer_name(&name)?;
-    let (not_before, not_after) = (yesterday()?, Asn1Time::days_from_now(VALID_DAYS)?);
-    builder.set_not_before(&not_before)?;
-    builder.set_not_after(&not_after)?;
-    builder.set_pubkey(key)?;
-    builder.sign(key, MessageDigest::sha256())?;
-    Ok(builder.build())
-}
-
-/// By OpenSSL's clock, the only one here.
-fn yesterday() -> Result<Asn1Time, ErrorStack> {
-    let now = Asn1Time::days_from_now(0)?;
-    let since = Asn1Time::from_unix(0)?.diff(&now)?;
-    Asn1Time::from_unix(i64::from(since.days - 1) * SECONDS_PER_DAY + i64::from(since.secs))
 }
 
 fn system_time(time: &Asn1TimeRef) -> Result<SystemTime, ErrorStack> {
@@ -184,14 +206,6 @@ fn system_time(time: &Asn1TimeRef) -> Result<SystemTime, ErrorStack> {
     };
     Ok(time.unwrap_or(SystemTime::UNIX_EPOCH))
 }
-
-/// What Chromium and Firefox put there, or something as little telling.
-const COMMON_NAME: &str = "WebRTC";
-const SECONDS_PER_DAY: i64 = 86_400;
-const SERIAL_BITS: i32 = 159;
-const VALID_DAYS: u32 = 30;
-/// X.509 counts its versions from zero.
-const X509_V3: i32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -216,7 +230,7 @@ mod tests {
         let identity = Identity::generate().unwrap();
         let certificate = &identity.inner.certificate;
         assert!(certificate.verify(&identity.inner.key).unwrap());
-        assert_eq!(certificate.version(), X509_V3);
+        assert_eq!(certificate.version(), 2, "X.509 v3 counts from zero");
 
         let now = Asn1Time::days_from_now(0).unwrap();
         let age = certificate.not_before().diff(&now).unwrap();
@@ -225,6 +239,43 @@ mod tests {
         let other = Identity::generate().unwrap();
         let serial = |identity: &Identity| identity.inner.certificate.serial_number().to_bn().unwrap();
         assert_ne!(serial(&identity), serial(&other));
+    }
+
+    /// W3C webrtc-pc §4.10.1: "This means the certificate cannot be valid for more than 365 days".
+    #[test]
+    fn lifetimes_are_whole_seconds_up_to_a_year() {
+        let seconds_left = |lifetime| {
+            let identity = Identity::generate_with(KeyAlgorithm::EcdsaP256, lifetime).unwrap();
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+            let end = identity.expires().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+            end.abs_diff(now)
+        };
+        // A second may end between the two clock readings.
+        assert!(seconds_left(Duration::ZERO) <= 1);
+        assert!((999..=1000).contains(&seconds_left(Duration::from_millis(1_000_900))));
+        for lifetime in [Duration::MAX, Identity::MAX_LIFETIME] {
+            assert!((31_535_999..=31_536_000).contains(&seconds_left(lifetime)), "{lifetime:?}");
+        }
+    }
+
+    #[test]
+    fn key_sizes_that_cannot_serve_are_refused() {
+        for bits in [0, 512, 1024, 2047, 8193, u32::MAX] {
+            let refused = Identity::generate_with(KeyAlgorithm::Rsa { bits }, Duration::from_secs(60));
+            let expected = IdentityError::UnsupportedKeySize { bits, min: 2048, max: 8192 };
+            assert_eq!(refused.unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn rsa_certificates_are_signed_with_sha_256() {
+        let identity =
+            Identity::generate_with(KeyAlgorithm::Rsa { bits: 2048 }, Duration::from_secs(60)).unwrap();
+        let certificate = &identity.inner.certificate;
+        assert!(certificate.verify(&identity.inner.key).unwrap());
+        assert_eq!(identity.inner.key.bits(), 2048);
+        assert_eq!(certificate.signature_algorithm().object().nid(), Nid::SHA256WITHRSAENCRYPTION);
+        assert_eq!(identity.fingerprints(), [identity.fingerprint(HashFunction::Sha256)]);
     }
 
     #[test]

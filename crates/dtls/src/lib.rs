@@ -1,8 +1,9 @@
 //! Sans-IO DTLS sessions for WebRTC data channels, over OpenSSL.
 //!
-//! An [`Identity`] is a certificate with its key; its [`Fingerprint`] goes to the peer in the session description. A
-//! [`Session`] is one DTLS 1.2 association: it takes datagrams, seals and opens records, and says when it is connected,
-//! which is only when the peer has proven to hold the certificate that *its* description named.
+//! An [`Identity`] is a certificate with its key, and a peer may have several ([`Identities`]); its [`Fingerprint`] goes
+//! to the peer in the session description. A [`Session`] is one DTLS 1.2 association: it takes datagrams, seals and opens
+//! records, and says when it is connected, which is only when the peer has proven to hold the certificate that *its*
+//! description named.
 //!
 //! The contract is that of all the cores. Bytes go in with [`Session::handle_datagram`]; datagrams of the handshake and
 //! alerts come out of [`Session::poll_transmit`], data of [`Session::poll_data`], changes of [`Session::poll_event`]. The
@@ -62,9 +63,12 @@
 //! verified the peer's address before DTLS begins.
 
 mod bio;
+mod certificate;
 mod config;
 mod context;
 mod fingerprint;
+mod generate;
+mod identities;
 mod identity;
 mod intake;
 mod record;
@@ -72,7 +76,10 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::Certificate;
 pub use config::Config;
 pub use fingerprint::{Fingerprint, FingerprintError, HashFunction};
+pub use generate::KeyAlgorithm;
+pub use identities::Identities;
 pub use identity::{Identity, IdentityError};
-pub use session::{CloseReason, Event, Role, SealError, Session, SetupError, State, Stats};
+pub use session::{CloseReason, Event, Negotiated, Role, SealError, Session, SetupError, State, Stats};

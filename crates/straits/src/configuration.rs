@@ -3,7 +3,7 @@
 use crate::{Error, ErrorName};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
-use straits_peer::dtls::Identity;
+use straits_peer::dtls::{Identities, Identity};
 
 /// The settings of a [`PeerConnection`](crate::PeerConnection), with chained setters.
 ///
@@ -15,7 +15,7 @@ use straits_peer::dtls::Identity;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    pub(crate) identity: Option<Identity>,
+    pub(crate) certificates: Vec<Identity>,
     pub(crate) include_loopback: bool,
     pub(crate) bind: Vec<SocketAddr>,
     pub(crate) socket_buffer_size: usize,
@@ -31,8 +31,17 @@ impl Configuration {
     /// Default: a fresh self-signed ECDSA P-256 certificate for each connection. Making one costs a fraction of a
     /// millisecond; connections that share one can be recognised as coming from the same user.
     #[must_use]
-    pub fn certificate(mut self, identity: Identity) -> Self {
-        self.identity = Some(identity);
+    pub fn certificate(self, certificate: Identity) -> Self {
+        self.certificates([certificate])
+    }
+
+    /// Several certificates with their keys in place of one (`RTCConfiguration.certificates`), the preferred one first.
+    ///
+    /// All of them are announced. Of each kind of key (ECDSA, RSA) the first one may be shown; the handshake chooses
+    /// between the kinds. Default: none given, see [`certificate`](Self::certificate).
+    #[must_use]
+    pub fn certificates(mut self, certificates: impl IntoIterator<Item = Identity>) -> Self {
+        self.certificates = certificates.into_iter().collect();
         self
     }
 
@@ -108,25 +117,26 @@ impl Configuration {
 
     /// W3C webrtc-pc §4.4.1: "If the value of certificate.expires is less than the current time, throw an
     /// InvalidAccessError".
-    pub(crate) fn identity(&self) -> Result<Identity, Error> {
-        let Some(identity) = &self.identity else {
-            return Ok(Identity::generate()?);
+    pub(crate) fn identities(&self) -> Result<Identities, Error> {
+        let Some((first, more)) = self.certificates.split_first() else {
+            return Ok(Identity::generate()?.into());
         };
-        if identity.expires() < SystemTime::now() {
+        let now = SystemTime::now();
+        if self.certificates.iter().any(|certificate| certificate.expires() < now) {
             return Err(Error::new(
                 ErrorName::InvalidAccessError,
                 "the certificate has expired",
                 "make a new one",
             ));
         }
-        Ok(identity.clone())
+        Ok(Identities::new(first.clone(), more.iter().cloned()))
     }
 }
 
 impl Default for Configuration {
     fn default() -> Self {
         Self {
-            identity: None,
+            certificates: Vec::new(),
             include_loopback: false,
             bind: Vec::new(),
             socket_buffer_size: SOCKET_BUFFER_SIZE,

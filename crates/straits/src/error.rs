@@ -353,7 +353,11 @@ from_cause!(ChannelSendError as Send, error => match error {
     _ => (ErrorName::OperationError, ""),
 });
 
-from_cause!(IdentityError as Identity, _error => (ErrorName::InvalidAccessError, "use a certificate with its own key"));
+from_cause!(IdentityError as Identity, error => match error {
+    IdentityError::UnsupportedKeySize { .. } => (ErrorName::NotSupportedError, "2048 bits are common"),
+    IdentityError::OpenSsl(_) => (ErrorName::OperationError, ""),
+    _ => (ErrorName::InvalidAccessError, "use a certificate with its own key"),
+});
 
 #[cfg(test)]
 mod tests {

@@ -116,7 +116,7 @@ pub use message::{Message, Text};
 pub use states::{
     DataChannelState, IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
 };
-pub use straits_peer::dtls::{Fingerprint, HashFunction, Identity};
+pub use straits_peer::dtls::{Fingerprint, HashFunction, Identity, IdentityError, KeyAlgorithm};
 pub use straits_peer::sctp::{ChannelCloseReason, ChannelStats};
 pub use straits_peer::{CloseReason, Config as LayerConfig, Stats, dtls, ice, sctp};
 

@@ -7,11 +7,11 @@ mod transfer;
 use crate::bio::DatagramIo;
 use crate::context;
 use crate::intake::Intake;
-use crate::{Config, Fingerprint, Identity};
+use crate::{Certificate, Config, Fingerprint, Identities};
 use bytes::BytesMut;
 use flight::Flight;
 use openssl::error::ErrorStack;
-use openssl::ssl::{SslContextRef, SslStream};
+use openssl::ssl::{SslContextRef, SslStream, SslVersion};
 use openssl::x509::X509;
 use std::collections::VecDeque;
 use std::fmt;
@@ -134,6 +134,20 @@ pub enum SealError {
     },
 }
 
+/// What the handshake of a session agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Negotiated {
+    /// The protocol version as records have it: 0xFEFD for DTLS 1.2 (RFC 6347 §4.1).
+    pub version: u16,
+    /// The IANA name of the cipher suite.
+    pub cipher_suite: &'static str,
+    /// The certificate that was shown to the peer.
+    pub local_certificate: Certificate,
+    /// The certificate that the peer has shown, and that has an expected fingerprint.
+    pub peer_certificate: Certificate,
+}
+
 /// What a session has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -200,13 +214,13 @@ impl Session {
     ///
     /// [`SetupError`] when OpenSSL is out of memory or lacks an algorithm, or cannot use the identity's key.
     pub fn new(
-        identity: &Identity,
+        identities: impl Into<Identities>,
         role: Role,
         expected: Vec<Fingerprint>,
         config: Config,
         now: Instant,
     ) -> Result<Self, SetupError> {
-        Self::in_context(&*identity.context()?, role, expected, config, now)
+        Self::in_context(&*identities.into().context()?, role, expected, config, now)
     }
 
     pub(crate) fn in_context(
@@ -335,6 +349,23 @@ impl Session {
             Phase::Handshaking { .. } | Phase::Connected { .. } => None,
             Phase::Closed(reason) => Some(reason),
         }
+    }
+
+    /// What the handshake agreed on, once it has ended well; also after the session's end.
+    pub fn negotiated(&self) -> Option<Negotiated> {
+        let ssl = self.stream.ssl();
+        let peer_certificate = Certificate(self.peer_certificate.clone()?);
+        let version = match ssl.version2()? {
+            SslVersion::DTLS1_2 => 0xfefd,
+            // Not allowed by the context.
+            _ => return None,
+        };
+        Some(Negotiated {
+            version,
+            cipher_suite: ssl.current_cipher()?.standard_name()?,
+            local_certificate: Certificate(ssl.certificate()?.to_owned()),
+            peer_certificate,
+        })
     }
 
     /// The peer's certificate in DER, once it was verified.

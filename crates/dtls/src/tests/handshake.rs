@@ -1,7 +1,7 @@
 //! Handshakes that nothing disturbs, and those that must not succeed.
 
 use super::*;
-use crate::{Fingerprint, SealError, context};
+use crate::{Fingerprint, Identities, SealError, context};
 use openssl::ssl::SslContextRef;
 
 #[test]
@@ -174,6 +174,40 @@ fn rsa_certificates_work() {
     pair.run();
     assert_eq!(pair.client.session.cipher_suite(), Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"));
     pair.exchange();
+}
+
+/// Of several certificates the handshake takes one that the other side can use, whichever comes first.
+#[test]
+fn the_handshake_chooses_among_several_certificates() {
+    let (ecdsa, rsa) = (server_identity(), &rsa_identity());
+    let several = |first: &Identity, second: &Identity| Identities::new(first.clone(), [second.clone()]);
+    for identities in [several(ecdsa, rsa), several(rsa, ecdsa)] {
+        for (ciphers, algorithms, shown) in [
+            ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDSA+SHA256", ecdsa),
+            ("ECDHE-RSA-AES128-GCM-SHA256", "ECDSA+SHA256:RSA+SHA256", rsa),
+        ] {
+            let mut builder = context::builder().unwrap();
+            builder.set_cipher_list(ciphers).unwrap();
+            builder.set_sigalgs_list(algorithms).unwrap();
+            client_identity().certify(&mut builder).unwrap();
+            let mut pair = Pair::new();
+            let expected = vec![client_identity().fingerprint(HashFunction::Sha256)];
+            let server = Session::new(&identities, Role::Server, expected, Config::default(), pair.now);
+            pair.server = Side::new(server.unwrap());
+            assert_eq!(pair.server.session.negotiated(), None);
+            let expected = identities.iter().map(|one| one.fingerprint(HashFunction::Sha256)).collect();
+            let client =
+                Session::in_context(&builder.build(), Role::Client, expected, Config::default(), pair.now);
+            pair.client = Side::new(client.unwrap());
+            pair.run();
+            pair.exchange();
+            let negotiated = pair.server.session.negotiated().unwrap();
+            assert_eq!((negotiated.version, &negotiated.local_certificate), (0xfefd, &shown.certificate()));
+            assert_eq!(negotiated.peer_certificate, client_identity().certificate());
+            assert_eq!(Some(negotiated.cipher_suite), pair.server.session.cipher_suite());
+            assert_eq!(pair.client.session.peer_certificate_der(), Some(shown.certificate_der()));
+        }
+    }
 }
 
 #[test]

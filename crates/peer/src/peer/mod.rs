@@ -47,7 +47,7 @@ pub struct Stats {
 #[derive(Debug)]
 pub struct Peer {
     config: Config,
-    identity: dtls::Identity,
+    identities: dtls::Identities,
     negotiation: Negotiation,
     /// Candidates that came before the remote description (DESIGN: at most [`MAX_EARLY_CANDIDATES`]).
     early_candidates: Vec<Option<IceCandidate>>,
@@ -125,9 +125,14 @@ impl Gate {
 impl Peer {
     /// A peer that has not begun to negotiate.
     ///
-    /// `identity` is the certificate this side shows. `seed` must come from the system's random generator: ICE
+    /// `identities` are the certificates this side announces, one or several, of which the handshake shows one. `seed` must come from the system's random generator: ICE
     /// credentials, SCTP tags and the cookie key, and the session id of descriptions are derived from it.
-    pub fn new(config: Config, identity: dtls::Identity, seed: [u8; 32], now: Instant) -> Self {
+    pub fn new(
+        config: Config,
+        identities: impl Into<dtls::Identities>,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Self {
         let mut seeds = ChaCha12Rng::from_seed(seed);
         let (ice_seed, sctp_seed) = (seeds.random(), seeds.random());
         // RFC 8866 §5.2 wants a numeric string; 62 bits stay clear of signed 64-bit parsers.
@@ -164,7 +169,7 @@ impl Peer {
             datagrams_dropped: 0,
             now,
             config,
-            identity,
+            identities: identities.into(),
         }
     }
 

@@ -183,7 +183,9 @@ impl Peer {
         LocalTransport {
             credentials,
             mode: self.ice.mode(),
-            fingerprints: vec![self.identity.fingerprint(HashFunction::Sha256)],
+            // RFC 8829 §5.2.1: "one or more "a=fingerprint" lines for each of the endpoint's certificates". SHA-256 is
+            // what every peer knows.
+            fingerprints: self.identities.iter().map(|one| one.fingerprint(HashFunction::Sha256)).collect(),
             sctp_port: self.sctp_port(),
             max_message_size: self.config.max_message_size,
             wants_data: self.wants_data,

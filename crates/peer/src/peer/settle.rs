@@ -65,7 +65,7 @@ impl Peer {
         }
         let early = std::mem::take(early);
         let config = self.config.dtls.clone();
-        match dtls::Session::new(&self.identity, role, remote.fingerprints.clone(), config, now) {
+        match dtls::Session::new(&self.identities, role, remote.fingerprints.clone(), config, now) {
             Ok(session) => self.gate = Gate::Handshaking(Box::new(session)),
             Err(error) => {
                 tracing::warn!(%error, "DTLS session not created");

@@ -75,19 +75,19 @@ impl PeerConnection {
     /// # Errors
     ///
     /// `InvalidStateError` outside of a tokio runtime, whose sockets and timers the connection uses.
-    /// `InvalidAccessError` when the certificate of the configuration has expired. `OperationError` when the system has no
+    /// `InvalidAccessError` when a certificate of the configuration has expired. `OperationError` when the system has no
     /// randomness or OpenSSL makes no certificate.
     pub fn new(configuration: Configuration) -> Result<Self, Error> {
         let runtime = Runtime::try_current().map_err(|_| {
             let advice = "call it from a task, or after Runtime::enter";
             Error::new(ErrorName::InvalidStateError, "there is no tokio runtime here", advice)
         })?;
-        let identity = configuration.identity()?;
+        let identities = configuration.identities()?;
         let mut seed = [0; 32];
         SysRng.try_fill_bytes(&mut seed).map_err(|error| {
             Error::new(ErrorName::OperationError, format!("no randomness from the system: {error}"), "")
         })?;
-        let peer = Peer::new(configuration.peer.clone(), identity, seed, endpoint::now());
+        let peer = Peer::new(configuration.peer.clone(), identities, seed, endpoint::now());
         Ok(Self(Handle::new(Arc::new(Inner::new(peer, configuration, runtime)))))
     }
 
