@@ -78,7 +78,10 @@ mod stun;
 #[cfg(test)]
 mod tests;
 
-pub use agent::{Agent, Config, Event, FailureReason, Mode, Role, Route, State, Stats};
+pub use agent::{
+    Agent, CandidatePair, CandidatePairState, Config, Event, FailureReason, Mode, PairCounters,
+    RemoteCandidate, Role, Route, State, Stats, Traffic,
+};
 pub use candidate::{Candidate, CandidateAddress, CandidateError, CandidateKind, Transport};
 pub use credentials::{Credentials, CredentialsError};
 pub use stun::local_ufrag;

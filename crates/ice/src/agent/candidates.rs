@@ -96,6 +96,7 @@ impl Agent {
             return;
         }
         debug!(%route, "learnt a peer-reflexive candidate");
+        self.ledger.learnt(route.remote);
         self.remote_candidates.push(Candidate {
             // "The foundation is an arbitrary value, different from the foundations of all other remote candidates"
             foundation: format!("prflx/{}/{}", self.current.number, self.stats.requests_received),

@@ -4,8 +4,8 @@
 //! candidates: it checks the pairs in the order of their priority and nominates one that works.
 
 use super::candidates::peer_reflexive_priority;
-use super::transmit::Outgoing;
-use super::{Agent, Config, Mode, Role, Route};
+use super::transmit::{Outgoing, Purpose};
+use super::{Agent, CandidatePairState, Config, Mode, Role, Route};
 use crate::stun::TransactionId;
 use rand_chacha::rand_core::Rng as _;
 use std::collections::BTreeSet;
@@ -81,7 +81,9 @@ impl Agent {
         debug!(%route, nominated = transaction.use_candidate, "check succeeded");
         // Karn: an answer to a repeated request does not tell to which transmission.
         if transaction.transmissions == 1 {
-            pair.round_trip = Some(now.saturating_duration_since(transaction.sent));
+            let sample = now.saturating_duration_since(transaction.sent);
+            pair.round_trip = Some(sample);
+            self.ledger.round_trip(route, sample);
         }
         let round_trip = pair.round_trip;
         self.on_validated(now, route, self.current.number);
@@ -112,7 +114,9 @@ impl Agent {
             timeout,
             repeat_at,
         });
-        self.enqueue(Outgoing::Request { route, generation, id, priority, use_candidate });
+        self.ledger.check_started(route);
+        let purpose = Purpose::Check { use_candidate, is_repeated: false };
+        self.enqueue(Outgoing::Request { route, generation, id, priority, purpose });
     }
 
     /// RFC 8489 §6.2.1: an unanswered request is repeated, then given up; its pair gets another turn after the others.
@@ -138,7 +142,8 @@ impl Agent {
             transaction.timeout = (transaction.timeout * 2).min(max_timeout);
             transaction.repeat_at = now + transaction.timeout;
             let Transaction { id, use_candidate, .. } = *transaction;
-            requests.push(Outgoing::Request { route, generation, id, priority, use_candidate });
+            let purpose = Purpose::Check { use_candidate, is_repeated: true };
+            requests.push(Outgoing::Request { route, generation, id, priority, purpose });
         }
         requests.into_iter().for_each(|request| self.enqueue(request));
     }
@@ -157,6 +162,18 @@ pub(super) struct Checklist {
 impl Checklist {
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// All pairs, with how far each is.
+    pub(super) fn states(&self) -> impl Iterator<Item = (Route, CandidatePairState)> {
+        self.pairs.iter().map(|pair| {
+            let state = match pair.state {
+                PairState::Waiting => CandidatePairState::Waiting,
+                PairState::InProgress(_) => CandidatePairState::InProgress,
+                PairState::Succeeded => CandidatePairState::Succeeded,
+            };
+            (pair.route, state)
+        })
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The selected route, the peer's signs of life on it, and its consent (RFC 7675).
 
-use super::transmit::Outgoing;
+use super::transmit::{Outgoing, Purpose};
 use super::{Agent, Event, FailureReason, Mode, Role, Route, State};
 use crate::stun::TransactionId;
 use rand::RngExt as _;
@@ -55,13 +55,16 @@ impl Agent {
         let consent = asks.then(|| Consent { given: now, next_check, outstanding: VecDeque::new() });
         self.selection = Some(Selection { route, generation, last_sign: now, consent });
         self.checklist.clear();
+        self.ledger.nominated(route);
         if is_other {
+            self.ledger.selection_changed();
             self.round_trip_time = None;
             self.events.push_back(Event::RouteSelected(route));
         }
         if generation == self.current.number {
             self.no_answer_at = None;
             self.previous = None;
+            self.ledger.conclude(generation);
             let removed = self.routes.take_unless(|entry| entry.generation == generation);
             self.events.extend(removed.into_iter().map(Event::RouteRemoved));
         }
@@ -114,7 +117,8 @@ impl Agent {
         consent.next_check = now + retry;
         let (route, generation) = (*route, *generation);
         let priority = self.check_priority(route);
-        self.enqueue(Outgoing::Request { route, generation, id, priority, use_candidate: false });
+        let purpose = Purpose::Consent;
+        self.enqueue(Outgoing::Request { route, generation, id, priority, purpose });
     }
 
     /// The route and generation of a live consent check with this id.
@@ -130,7 +134,7 @@ impl Agent {
         // RFC 7675 §5.1: "STUN consent responses received after consent expiry do not re-establish consent"
         let has_expired =
             self.selection.as_ref().is_none_or(|selection| now >= self.failure_deadline(selection));
-        let Some(consent) = self.selection.as_mut().and_then(|selection| selection.consent.as_mut()) else {
+        let Some(Selection { route, consent: Some(consent), .. }) = &mut self.selection else {
             return;
         };
         if has_expired {
@@ -144,7 +148,9 @@ impl Agent {
         };
         consent.given = now;
         consent.next_check = (sent.at + interval).max(now);
-        self.on_round_trip(now.saturating_duration_since(sent.at));
+        let sample = now.saturating_duration_since(sent.at);
+        self.ledger.round_trip(*route, sample);
+        self.on_round_trip(sample);
         self.on_sign_of_life(now);
     }
 
@@ -186,7 +192,7 @@ impl Agent {
         if self.previous.is_none() {
             return self.fail(FailureReason::ConsentExpired);
         }
-        self.selection = None;
+        self.unselect();
         self.previous = None;
         let current = self.current.number;
         let removed = self.routes.take_unless(|entry| entry.generation == current);

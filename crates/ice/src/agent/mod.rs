@@ -4,6 +4,7 @@ mod candidates;
 mod checks;
 mod config;
 mod consent;
+mod ledger;
 mod limits;
 mod requests;
 mod restart;
@@ -13,6 +14,7 @@ mod types;
 
 use self::checks::Checklist;
 use self::consent::Selection;
+use self::ledger::Ledger;
 use self::limits::{RateLimit, RecentRequests};
 use self::restart::Replaced;
 use self::routes::Routes;
@@ -26,6 +28,7 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 pub use self::config::Config;
+pub use self::ledger::{CandidatePair, CandidatePairState, PairCounters, RemoteCandidate, Traffic};
 pub use self::types::{Event, FailureReason, Mode, Role, Route, State, Stats};
 
 /// One end of ICE (RFC 8445) for one component, sans-IO.
@@ -67,6 +70,7 @@ pub struct Agent {
     recent_requests: RecentRequests,
     outgoing: VecDeque<Outgoing>,
     events: VecDeque<Event>,
+    ledger: Ledger,
     stats: Stats,
     /// The smoothed round-trip time (RFC 6298 §2).
     round_trip_time: Option<Duration>,
@@ -103,6 +107,7 @@ impl Agent {
             recent_requests: RecentRequests::default(),
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
+            ledger: Ledger::default(),
             stats: Stats::default(),
             round_trip_time: None,
             config,
@@ -300,18 +305,25 @@ impl Agent {
     fn fail(&mut self, reason: FailureReason) {
         debug!(%reason, "ICE failed");
         self.release();
+        self.ledger.give_up();
         self.failure_reason = Some(reason);
         self.set_state(State::Failed, "no route, or the peer is gone");
     }
 
     /// Gives all routes back and stops every timer.
     fn release(&mut self) {
-        self.selection = None;
+        self.unselect();
         self.previous = None;
         self.no_answer_at = None;
         self.checklist.clear();
         let removed = self.routes.take_all();
         self.events.extend(removed.into_iter().map(Event::RouteRemoved));
+    }
+
+    fn unselect(&mut self) {
+        if self.selection.take().is_some() {
+            self.ledger.selection_changed();
+        }
     }
 
     /// Nothing is sent or accepted in these states.

@@ -35,6 +35,7 @@ impl Agent {
             self.stats.rate_limited += 1;
             return;
         }
+        self.ledger.of(route).requests_received += 1;
         if !unknown.is_empty() {
             // RFC 8489 §6.3.1: "the server replies with an error response with an error code of 420"
             return self.enqueue(Outgoing::Error { route, generation, id, code: UNKNOWN_ATTRIBUTE, unknown });
@@ -68,6 +69,7 @@ impl Agent {
             Err(error) => return self.drop_message(route, error),
         };
         self.stats.responses_received += 1;
+        self.ledger.of(route).responses_received += 1;
         let error = (class == Class::Error).then(|| attributes.error_code.unwrap_or(0));
         match (error, check) {
             // RFC 8489 §6.3.3, §6.3.4: with unknown comprehension-required attributes the transaction failed.
@@ -87,8 +89,10 @@ impl Agent {
             && let Some(oldest) = self.routes.take_oldest(self.selected())
         {
             self.forget_peer_reflexive(oldest.remote);
+            self.ledger.forget(oldest);
             self.events.push_back(Event::RouteRemoved(oldest));
         }
+        self.ledger.validated(route, generation);
         if self.routes.validate(now, route, generation) {
             self.events.push_back(Event::RouteAdded(route));
         }

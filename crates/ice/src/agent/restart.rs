@@ -38,6 +38,7 @@ impl Agent {
         let next = Generation { number: self.generations, local, remote: None };
         self.generations += 1;
         let old = std::mem::replace(&mut self.current, next);
+        self.retire_remote_candidates();
         let replaced = Replaced {
             generation: old.clone(),
             state: self.state,

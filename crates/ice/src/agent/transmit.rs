@@ -11,9 +11,16 @@ use tracing::trace;
 /// A datagram to be written when it can be sent.
 #[derive(Debug)]
 pub(super) enum Outgoing {
-    Request { route: Route, generation: u32, id: TransactionId, priority: u32, use_candidate: bool },
+    Request { route: Route, generation: u32, id: TransactionId, priority: u32, purpose: Purpose },
     Success { route: Route, generation: u32, id: TransactionId },
     Error { route: Route, generation: u32, id: TransactionId, code: u16, unknown: Vec<u16> },
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    Check { use_candidate: bool, is_repeated: bool },
+    Consent,
 }
 
 impl Outgoing {
@@ -46,10 +53,7 @@ impl Agent {
             }
             let route = outgoing.route();
             trace!(%route, ?outgoing, "sent");
-            match outgoing {
-                Outgoing::Request { .. } => self.stats.requests_sent += 1,
-                Outgoing::Success { .. } | Outgoing::Error { .. } => self.stats.responses_sent += 1,
-            }
+            self.count(&outgoing);
             return Some(route);
         }
         None
@@ -69,9 +73,26 @@ impl Agent {
         peer_reflexive_priority(local.map_or(candidate_priority(0, 0), |candidate| candidate.priority))
     }
 
+    fn count(&mut self, outgoing: &Outgoing) {
+        match outgoing {
+            Outgoing::Request { .. } => self.stats.requests_sent += 1,
+            Outgoing::Success { .. } | Outgoing::Error { .. } => self.stats.responses_sent += 1,
+        }
+        let Some(pair) = self.ledger.get_mut(outgoing.route()) else {
+            return;
+        };
+        match outgoing {
+            Outgoing::Request { purpose: Purpose::Check { is_repeated, .. }, .. } => {
+                pair.requests_sent += u64::from(!is_repeated);
+            }
+            Outgoing::Request { purpose: Purpose::Consent, .. } => pair.consent_requests_sent += 1,
+            Outgoing::Success { .. } | Outgoing::Error { .. } => pair.responses_sent += 1,
+        }
+    }
+
     fn write(&self, generation: &Generation, outgoing: &Outgoing, buffer: &mut BytesMut) -> bool {
         match *outgoing {
-            Outgoing::Request { id, priority, use_candidate, .. } => {
+            Outgoing::Request { id, priority, purpose, .. } => {
                 let Some(remote) = &generation.remote else {
                     return false;
                 };
@@ -82,7 +103,7 @@ impl Agent {
                     priority,
                     role: self.role,
                     tie_breaker: self.tie_breaker,
-                    use_candidate,
+                    use_candidate: matches!(purpose, Purpose::Check { use_candidate: true, .. }),
                 };
                 request.write(&remote.credentials.password, buffer)
             }

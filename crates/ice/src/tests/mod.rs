@@ -3,6 +3,7 @@
 mod candidate;
 mod full_peer;
 mod hostile;
+mod ledger;
 mod pair;
 mod restart;
 mod support;
