@@ -3,6 +3,7 @@
 mod classify;
 mod config;
 mod event;
+mod look;
 mod negotiate;
 mod settle;
 mod transmit;
@@ -10,6 +11,7 @@ mod transmit;
 pub use classify::{Classification, classify};
 pub use config::Config;
 pub use event::{CloseReason, Event, GatheringState, PeerState};
+pub use look::Stats;
 pub use transmit::Transmit;
 
 use crate::IceCandidate;
@@ -19,26 +21,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use straits_dtls as dtls;
 use straits_ice::{self as ice, Route};
 use straits_sctp::{self as sctp, Channel, ChannelId, ChannelInit, OpenError};
-
-/// Counters of the peer and its layers.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Datagrams that no layer took: of no known protocol, DTLS from an address ICE has not validated, or after the end.
-    pub datagrams_dropped: u64,
-    /// The ICE agent's.
-    pub ice: ice::Stats,
-    /// The DTLS session's; zero before there is one.
-    pub dtls: dtls::Stats,
-    /// The SCTP association's.
-    pub sctp: sctp::Stats,
-    /// The channels'.
-    pub channels: sctp::ChannelsStats,
-}
 
 /// One WebRTC peer without I/O: signalling, ICE, DTLS, SCTP and channels under one roof.
 ///
@@ -61,6 +47,8 @@ pub struct Peer {
     gate: Gate,
     dtls_state: dtls::State,
     dtls_stats: dtls::Stats,
+    /// What the handshake of a session that has ended agreed on.
+    dtls_negotiated: Option<dtls::Negotiated>,
     /// The validated route the peer's handshake came over, until a pair is selected.
     handshake_route: Option<Route>,
     channels: sctp::Channels,
@@ -85,6 +73,7 @@ pub struct Peer {
     /// The last datagrams of an ended peer.
     farewell: VecDeque<(Route, Bytes)>,
     datagrams_dropped: u64,
+    channels_opened: u64,
     /// The time of the last input.
     now: Instant,
 }
@@ -152,6 +141,7 @@ impl Peer {
             gate: Gate::Waiting { early: Vec::new() },
             dtls_state: dtls::State::New,
             dtls_stats: dtls::Stats::default(),
+            dtls_negotiated: None,
             handshake_route: None,
             channels: sctp::Channels::new(sctp, sctp_seed, now),
             wants_data: false,
@@ -167,6 +157,7 @@ impl Peer {
             carry: BytesMut::new(),
             farewell: VecDeque::new(),
             datagrams_dropped: 0,
+            channels_opened: 0,
             now,
             config,
             identities: identities.into(),
@@ -203,6 +194,7 @@ impl Peer {
         match classify(datagram) {
             Classification::Stun { .. } => self.ice.handle_datagram(now, route, datagram),
             Classification::Dtls if self.ice.is_valid_route(route) => {
+                self.ice.record_received(now, route, datagram.len());
                 self.handle_records(now, route, datagram);
             }
             Classification::Dtls | Classification::Other => self.drop_datagram("not for this peer"),
@@ -253,6 +245,12 @@ impl Peer {
         tracing::debug!(size, "datagram is larger than the path takes");
     }
 
+    /// The socket refused a run of `size` bytes for `route`, whatever the reason: it is counted as discarded.
+    pub fn count_discarded(&mut self, route: Route, size: usize, segment_size: Option<usize>) {
+        let packets = segment_size.map_or(1, |segment| size.div_ceil(segment.max(1)));
+        self.ice.record_discarded(route, packets, size);
+    }
+
     /// Ends the connection at once: SCTP ABORT, DTLS close_notify, nothing after them. Bytes not yet acknowledged are
     /// lost; their number is in the [`CloseReason`]. Does nothing on an ended connection.
     pub fn close(&mut self, now: Instant) {
@@ -279,67 +277,6 @@ impl Peer {
         self.drain_deadline = Some(deadline);
         self.channels.shutdown(now);
         self.settle(now);
-    }
-
-    /// How far gathering is.
-    pub fn gathering_state(&self) -> GatheringState {
-        self.gathering
-    }
-
-    /// State of the ICE transport.
-    pub fn ice_state(&self) -> ice::State {
-        self.ice_state
-    }
-
-    /// State of the DTLS transport.
-    pub fn dtls_state(&self) -> dtls::State {
-        self.dtls_state
-    }
-
-    /// State of the SCTP association.
-    pub fn sctp_state(&self) -> sctp::State {
-        self.channels.association().state()
-    }
-
-    /// State of the whole.
-    pub fn state(&self) -> PeerState {
-        self.state
-    }
-
-    /// Why the connection failed or ended. `Some` while ICE has failed, although a restart may still mend that.
-    pub fn close_reason(&self) -> Option<&CloseReason> {
-        self.close_reason.as_ref()
-    }
-
-    /// The pair data is sent over.
-    pub fn selected_route(&self) -> Option<Route> {
-        self.ice.selected()
-    }
-
-    /// The local username fragment, by which connectivity checks find this peer.
-    pub fn local_ufrag(&self) -> &str {
-        &self.ice.local_credentials().ufrag
-    }
-
-    /// All fragments by which checks may find this peer: two around an ICE restart.
-    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
-        self.ice.local_ufrags()
-    }
-
-    /// Smoothed round-trip time: SCTP's, or what ICE measured while SCTP has none.
-    pub fn round_trip_time(&self) -> Option<Duration> {
-        self.channels.association().stats().srtt.or(self.ice.round_trip_time())
-    }
-
-    /// Counters of all layers.
-    pub fn stats(&self) -> Stats {
-        Stats {
-            datagrams_dropped: self.datagrams_dropped,
-            ice: self.ice.stats(),
-            dtls: self.gate.session().map_or(self.dtls_stats, dtls::Session::stats),
-            sctp: self.channels.association().stats(),
-            channels: self.channels.stats(),
-        }
     }
 
     /// DTLS from a validated route: to the session, or kept for it.

@@ -123,6 +123,7 @@ impl Peer {
                     reason => self.end(now, CloseReason::Sctp(reason)),
                 }
             } else {
+                self.channels_opened += u64::from(matches!(event, ChannelEvent::Open(_)));
                 self.events.push_back(Event::Channel(event));
             }
         }
@@ -196,6 +197,7 @@ impl Peer {
             self.say_goodbye(now, session, route);
         }
         self.dtls_stats = gate.session().map_or(self.dtls_stats, dtls::Session::stats);
+        self.dtls_negotiated = gate.session().and_then(dtls::Session::negotiated);
         self.channels.transport_closed(now);
         match self.dtls_state {
             _ if dtls_failed => self.set_dtls_state(dtls::State::Failed),

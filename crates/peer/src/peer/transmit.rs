@@ -33,6 +33,7 @@ impl Peer {
         }
         if let Some((route, datagram)) = self.farewell.pop_front() {
             buffer.extend_from_slice(&datagram);
+            self.ice.record_sent(now, route, 1, datagram.len());
             return Some(Transmit { route, size: datagram.len(), segment_size: None });
         }
         let route = self.route_for_data()?;
@@ -56,6 +57,9 @@ impl Peer {
             } else if size < segment_size {
                 break;
             }
+        }
+        if segments > 0 {
+            self.ice.record_sent(now, route, segments, buffer.len() - start);
         }
         match segments {
             0 => None,

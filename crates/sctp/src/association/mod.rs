@@ -273,6 +273,7 @@ impl Association {
             peer_rwnd: sender.peer_rwnd,
             local_rwnd: self.receiver.window(),
             bytes_in_flight: sender.bytes_in_flight,
+            unacknowledged_chunks: self.sender.unacknowledged_chunks(),
             mtu: self.config.max_packet_size,
         }
     }

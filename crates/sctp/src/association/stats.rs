@@ -51,6 +51,8 @@ pub struct Stats {
     pub local_rwnd: usize,
     /// Bytes sent, and neither acknowledged nor given up for lost.
     pub bytes_in_flight: usize,
+    /// DATA chunks sent that the last acknowledgement does not cover.
+    pub unacknowledged_chunks: usize,
     /// Largest packet in bytes.
     pub mtu: usize,
 }

@@ -178,6 +178,11 @@ impl Channels {
         self.entries.keys().copied()
     }
 
+    /// Their states.
+    pub fn states(&self) -> impl Iterator<Item = ChannelState> + '_ {
+        self.entries.values().map(Entry::state)
+    }
+
     /// Counters and gauges of all channels together; one channel's are in [`Channel::stats`].
     pub fn stats(&self) -> ChannelsStats {
         let (usage, refused) = (&self.incoming, &self.refused);

@@ -318,6 +318,12 @@ impl Outstanding {
         self.txs.len()
     }
 
+    /// Chunks that neither the cumulative TSN nor a gap block of the last SACK covers.
+    pub(super) fn unacknowledged(&self) -> usize {
+        let reported: u64 = self.gaps.iter().map(|gap| gap.end - gap.start).sum();
+        self.txs.len().saturating_sub(usize::try_from(reported).unwrap_or(usize::MAX))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.txs.is_empty()
     }

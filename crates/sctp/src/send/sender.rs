@@ -383,6 +383,11 @@ impl Sender {
         }
     }
 
+    /// Looks at the gaps of the last SACK, so it is not among what `stats` gives.
+    pub(crate) fn unacknowledged_chunks(&self) -> usize {
+        self.outstanding.unacknowledged()
+    }
+
     fn check_stream(&self, stream: StreamId, standing: Standing) -> Result<(), SendError> {
         match self.phase {
             Phase::Closed { .. } => return Err(SendError::Closed),

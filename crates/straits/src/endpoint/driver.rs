@@ -287,7 +287,13 @@ impl Driver {
                 continue;
             };
             match self.sockets[index].send(run, contents) {
-                Sent::Done | Sent::Refused => {}
+                Sent::Done => {}
+                Sent::Refused => {
+                    if let Some(connection) = self.connections.get(&key) {
+                        let mut state = connection.inner.lock();
+                        state.peer.count_discarded(run.route, run.size, run.segment_size);
+                    }
+                }
                 Sent::Blocked => {
                     if let Some(connection) = self.connections.get_mut(&key) {
                         connection.blocked_on = Some(index);
@@ -296,7 +302,9 @@ impl Driver {
                 Sent::TooLarge => {
                     if let Some(connection) = self.connections.get(&key) {
                         let size = run.segment_size.unwrap_or(run.size);
-                        connection.inner.lock().peer.handle_too_large(now, size);
+                        let mut state = connection.inner.lock();
+                        state.peer.handle_too_large(now, size);
+                        state.peer.count_discarded(run.route, run.size, run.segment_size);
                     }
                 }
             }
