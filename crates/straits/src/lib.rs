@@ -105,6 +105,7 @@ mod endpoint;
 mod error;
 mod message;
 mod states;
+mod stats;
 mod wakers;
 
 pub use channel::{ByteStream, DataChannel, DataChannelInit, Messages, Priority};
@@ -114,11 +115,16 @@ pub use description::{IceCandidate, SdpType, SessionDescription};
 pub use error::{Error, ErrorCause, ErrorDetail, ErrorName};
 pub use message::{Message, Text};
 pub use states::{
-    DataChannelState, IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
+    DataChannelState, DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState,
+    SignalingState,
+};
+pub use stats::{
+    CandidatePairStats, CertificateStats, DataChannelStats, DtlsRole, IceCandidateStats, IceRole,
+    PeerConnectionStats, SctpTransportStats, Stats, StatsDictionary, StatsReport, TransportStats,
 };
 pub use straits_peer::dtls::{Fingerprint, HashFunction, Identity, IdentityError, KeyAlgorithm};
 pub use straits_peer::sctp::{ChannelCloseReason, ChannelStats};
-pub use straits_peer::{CloseReason, Config as LayerConfig, Stats, dtls, ice, sctp};
+pub use straits_peer::{CloseReason, Config as LayerConfig, Stats as LayerStats, dtls, ice, sctp};
 
 /// The sample of the README compiles and runs.
 #[cfg(doctest)]

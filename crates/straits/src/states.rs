@@ -1,7 +1,7 @@
 //! The state enumerations of the W3C text, under their names.
 
 use std::fmt;
-use straits_peer::{GatheringState, PeerState, ice, sctp};
+use straits_peer::{GatheringState, PeerState, dtls, ice, sctp};
 
 macro_rules! state {
     ($(#[$doc:meta])* $name:ident from $core:path { $($(#[$variant_doc:meta])* $variant:ident <- $source:ident = $text:literal,)+ }) => {
@@ -101,6 +101,22 @@ state! {
         Failed <- Failed = "failed",
         /// The connection is closed.
         Closed <- Closed = "closed",
+    }
+}
+
+state! {
+    /// `RTCDtlsTransportState`, W3C webrtc-pc §5.5.1.
+    DtlsTransportState from dtls::State {
+        /// DTLS has not begun.
+        New <- New = "new",
+        /// The handshake runs.
+        Connecting <- Connecting = "connecting",
+        /// The peer has the certificate that its description announced.
+        Connected <- Connected = "connected",
+        /// Closed by either side.
+        Closed <- Closed = "closed",
+        /// Ended by an error, or the peer has another certificate.
+        Failed <- Failed = "failed",
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
 use chain::{Answer, Chain};
 use items::Items;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
@@ -70,6 +71,8 @@ pub(crate) struct State {
     unannounced: usize,
     high_water_mark: usize,
     strict_w3c: bool,
+    /// Makes the ids of statistics.
+    pub(crate) stats_ids: RandomState,
 }
 
 /// What the getters of a connection show.
@@ -210,6 +213,7 @@ impl State {
             unannounced: 0,
             high_water_mark: configuration.high_water_mark,
             strict_w3c: configuration.strict_w3c,
+            stats_ids: RandomState::new(),
         }
     }
 
