@@ -17,5 +17,6 @@ mod create;
 mod descriptions;
 mod operations;
 mod sending;
+mod stats;
 mod table;
 mod transports;
