@@ -1,4 +1,4 @@
-//! New keys and certificates (W3C webrtc-pc §4.10.1).
+//! New keys and certificates (W3C webrtc-pc §4.9).
 
 use crate::IdentityError;
 use openssl::asn1::Asn1Time;
@@ -55,7 +55,7 @@ pub(crate) fn self_signed(key: &PKey<Private>, lifetime: Duration) -> Result<X50
     let serial = serial.to_asn1_integer()?;
 
     let now = seconds_now()?;
-    // W3C webrtc-pc §4.10.1: "If expires is greater than 31536000000, set expires to 31536000000."
+    // W3C webrtc-pc §4.9: "If expires is greater than 31536000000, set expires to 31536000000."
     let lifetime = i64::try_from(lifetime.min(MAX_LIFETIME).as_secs()).unwrap_or(0);
     let (not_before, not_after) =
         (Asn1Time::from_unix(now - SECONDS_PER_DAY)?, Asn1Time::from_unix(now + lifetime)?);
@@ -78,9 +78,9 @@ fn seconds_now() -> Result<i64, ErrorStack> {
     Ok(i64::from(since.days) * SECONDS_PER_DAY + i64::from(since.secs))
 }
 
-/// W3C webrtc-pc §4.10.1: "Let expires be a value of 2592000000 (30*24*60*60*1000)".
+/// W3C webrtc-pc §4.9: "Let expires be a value of 2592000000 (30*24*60*60*1000)".
 pub(crate) const DEFAULT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// W3C webrtc-pc §4.10.1: 31536000000 ms.
+/// W3C webrtc-pc §4.9: 31536000000 ms.
 pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
 /// Security level 2, the default of OpenSSL since 3.2, wants 112 bits of security.

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 /// Making one costs a key pair and a signature, and the first session that uses it an OpenSSL context; programs with many
 /// connections make one identity and pass it to all of them (at the price that its fingerprint links them).
 ///
-/// The W3C text has it as `RTCCertificate` (webrtc-pc §4.10): [`generate_with`](Self::generate_with) is
+/// The W3C text has it as `RTCCertificate` (webrtc-pc §4.9): [`generate_with`](Self::generate_with) is
 /// `RTCPeerConnection.generateCertificate`, and a certificate that is to outlive the program is kept as PEM.
 #[doc(alias = "RTCCertificate")]
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl Identity {
     }
 
     /// Makes a self-signed certificate with a key of this algorithm, that ceases to be valid after `lifetime`
-    /// (`RTCPeerConnection.generateCertificate`, W3C webrtc-pc §4.10.1).
+    /// (`RTCPeerConnection.generateCertificate`, W3C webrtc-pc §4.9).
     ///
     /// X.509 counts whole seconds: what is left of the last one is cut off. Zero makes a certificate that has expired
     /// already; more than [`MAX_LIFETIME`](Self::MAX_LIFETIME) is shortened to that.
@@ -120,7 +120,7 @@ impl Identity {
     #[doc(alias = "getFingerprints")]
     pub fn fingerprints(&self) -> Vec<Fingerprint> {
         let signature = self.inner.certificate.signature_algorithm().object().nid().signature_algorithms();
-        // W3C webrtc-pc §4.10.2: "one of which is computed with the digest algorithm used in the certificate signature".
+        // W3C webrtc-pc §4.9.2: "one of which is computed with the digest algorithm used in the certificate signature".
         let signed_with = match signature.map(|algorithms| algorithms.digest) {
             Some(Nid::SHA384) => Some(HashFunction::Sha384),
             Some(Nid::SHA512) => Some(HashFunction::Sha512),
@@ -241,7 +241,7 @@ mod tests {
         assert_ne!(serial(&identity), serial(&other));
     }
 
-    /// W3C webrtc-pc §4.10.1: "This means the certificate cannot be valid for more than 365 days".
+    /// W3C webrtc-pc §4.9: "This means the certificate cannot be valid for more than 365 days".
     #[test]
     fn lifetimes_are_whole_seconds_up_to_a_year() {
         let seconds_left = |lifetime| {

@@ -305,6 +305,16 @@ fn bad_sacks_are_told_apart() {
 
 /// RFC 9260 §7.2.4: only TSNs below the highest newly acknowledged one, and only when something is.
 #[test]
+fn what_a_gap_block_reports_is_acknowledged() {
+    let mut outstanding = in_flight(10);
+    assert_eq!(outstanding.unacknowledged(), 10);
+    sack(&mut outstanding, 1, &[(2, 3), (5, 5)]);
+    assert_eq!((outstanding.len(), outstanding.unacknowledged()), (9, 6));
+    sack(&mut outstanding, 9, &[]);
+    assert_eq!(outstanding.unacknowledged(), 1);
+}
+
+#[test]
 fn repeated_reports_are_no_further_misses() {
     let mut outstanding = in_flight(10);
     for _ in 0..300 {
