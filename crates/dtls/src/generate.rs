@@ -84,7 +84,7 @@ pub(crate) const DEFAULT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 *
 pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
 /// Security level 2, the default of OpenSSL since 3.2, wants 112 bits of security.
-const MIN_RSA_BITS: u32 = 2048;
+pub(crate) const MIN_RSA_BITS: u32 = 2048;
 /// As in Chromium; the time to make a key grows with the fourth power of its length.
 const MAX_RSA_BITS: u32 = 8192;
 /// What Chromium and Firefox put there, or something as little telling.

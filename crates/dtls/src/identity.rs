@@ -73,12 +73,15 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError::OpenSsl`] when either text is not what it should be, [`IdentityError::KeyMismatch`] when they do
-    /// not belong together.
+    /// not belong together, [`IdentityError::KeyTooSmall`] for an RSA key that no handshake would use.
     pub fn from_pem(certificate: &str, private_key: &str) -> Result<Self, IdentityError> {
         let certificate = X509::from_pem(certificate.as_bytes())?;
         let key = PKey::private_key_from_pem(private_key.as_bytes())?;
         if !certificate.public_key()?.public_eq(&key) {
             return Err(IdentityError::KeyMismatch);
+        }
+        if key.id() == Id::RSA && key.bits() < generate::MIN_RSA_BITS {
+            return Err(IdentityError::KeyTooSmall { bits: key.bits(), min: generate::MIN_RSA_BITS });
         }
         Self::new(certificate, key)
     }
@@ -176,6 +179,14 @@ pub enum IdentityError {
     /// The private key is not the certificate's.
     #[error("the private key does not belong to the certificate")]
     KeyMismatch,
+    /// OpenSSL does not use so small an RSA key in a handshake (its security level 2).
+    #[error("an RSA key of {bits} bits is too small, {min} are needed")]
+    KeyTooSmall {
+        /// The key's size.
+        bits: u32,
+        /// The smallest size that works.
+        min: u32,
+    },
     /// RSA keys of this size are not made: smaller ones OpenSSL refuses to use in a handshake (its security level 2),
     /// larger ones cost minutes.
     #[error("RSA keys have {min} to {max} bits here, not {bits}")]
@@ -295,6 +306,16 @@ mod tests {
             Identity::from_pem("nonsense", &one.private_key_pem()),
             Err(IdentityError::OpenSsl(_))
         ));
+    }
+
+    #[test]
+    fn small_rsa_keys_are_refused() {
+        let key = PKey::from_rsa(openssl::rsa::Rsa::generate(1024).unwrap()).unwrap();
+        let certificate = generate::self_signed(&key, Duration::from_secs(60)).unwrap();
+        let pem = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (certificate, key) = (certificate.to_pem().unwrap(), key.private_key_to_pem_pkcs8().unwrap());
+        let refused = Identity::from_pem(&pem(certificate), &pem(key)).unwrap_err();
+        assert_eq!(refused, IdentityError::KeyTooSmall { bits: 1024, min: 2048 });
     }
 
     #[test]

@@ -354,7 +354,9 @@ from_cause!(ChannelSendError as Send, error => match error {
 });
 
 from_cause!(IdentityError as Identity, error => match error {
-    IdentityError::UnsupportedKeySize { .. } => (ErrorName::NotSupportedError, "2048 bits are common"),
+    IdentityError::UnsupportedKeySize { .. } | IdentityError::KeyTooSmall { .. } => {
+        (ErrorName::NotSupportedError, "2048 bits are common")
+    }
     IdentityError::OpenSsl(_) => (ErrorName::OperationError, ""),
     _ => (ErrorName::InvalidAccessError, "use a certificate with its own key"),
 });
