@@ -4,7 +4,7 @@
 mod stack;
 
 use bytes::Bytes;
-use stack::{connected, implied, labelled, negotiate, negotiate_with, strangers};
+use stack::{Net, connected, implied, labelled, negotiate, negotiate_with, strangers};
 use std::time::Duration;
 use straits_peer::dtls;
 use straits_peer::sctp::{ChannelCloseReason, ChannelEvent, ChannelState, MessageKind};
@@ -60,6 +60,39 @@ fn the_answerer_is_the_dtls_client_and_has_even_ids() {
     net.run_for(SECOND);
     assert_eq!(net.b.peer.channel(back).unwrap().state(), ChannelState::Open);
     assert_eq!(net.a.texts(), ["right behind the OPEN"]);
+}
+
+/// The datagrams of DTLS count, from the first flight to the last alert, and no others.
+#[test]
+fn the_traffic_of_a_pair_is_what_the_wire_carried() {
+    let (mut net, ours, _) = connected(seed());
+    let now = net.now();
+    net.a.send(now, ours, &"x".repeat(100_000));
+    net.run_for(SECOND);
+    let carried = |net: &Net, source| {
+        let of_dtls = net.trace().iter().map(|record| &record.datagram).filter(|datagram| {
+            datagram.source == source && matches!(datagram.payload.first(), Some(20..=63))
+        });
+        of_dtls.fold((0, 0), |(count, bytes), datagram| (count + 1, bytes + datagram.payload.len() as u64))
+    };
+    for (here, there) in [(&net.a, &net.b), (&net.b, &net.a)] {
+        let [pair] = here.peer.ice().candidate_pairs()[..] else { panic!("there is one") };
+        let traffic = pair.counters.traffic;
+        assert_eq!((traffic.packets_sent, traffic.bytes_sent), carried(&net, here.address));
+        assert_eq!((traffic.packets_received, traffic.bytes_received), carried(&net, there.address));
+        assert_eq!((traffic, traffic.packets_discarded), (here.peer.ice().traffic(), 0));
+    }
+
+    let now = net.now();
+    net.a.peer.close(now);
+    net.run_for(SECOND);
+    let [pair] = net.a.peer.ice().candidate_pairs()[..] else { panic!("there is one") };
+    let traffic = pair.counters.traffic;
+    assert_eq!((traffic.packets_sent, traffic.bytes_sent), carried(&net, net.a.address));
+    net.a.peer.count_discarded(pair.route, 2500, Some(1000));
+    net.a.peer.count_discarded(pair.route, 70, None);
+    let traffic = net.a.peer.ice().traffic();
+    assert_eq!((traffic.packets_discarded, traffic.bytes_discarded), (4, 2570));
 }
 
 /// RFC 8841 §9.3, §10.5: a new SCTP port in an offer, from either side, ends the association and begins another on the same

@@ -87,6 +87,12 @@
 //!   awaited. [`Configuration::strict_w3c`] follows the letter where it matters.
 //! - The agent is ICE-lite: it needs a peer that reaches it directly. STUN and TURN servers are not used.
 //!
+//! # Certificates and statistics
+//!
+//! [`Identity`] is `RTCCertificate`: [`Identity::generate_with`] makes one, [`Configuration::certificates`] takes them, and
+//! as PEM one outlives the program. [`PeerConnection::get_stats`] gives a [`StatsReport`] with the entries and, as JSON, the
+//! names of a browser; [`PeerConnection::stats`] has the counters of the layers.
+//!
 //! # Not supported
 //!
 //! Media, ICE-TCP, mDNS candidates, identity assertions.
