@@ -45,14 +45,17 @@ impl Candidate {
         let CandidateAddress::Ip(ip) = self.address else {
             return None;
         };
-        let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-        let is_mapped = matches!(ip, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
-        let usable = self.component == 1
-            && self.transport == Transport::Udp
-            && self.port != 0
-            && !(ip.is_unspecified() || ip.is_multicast() || is_broadcast || is_mapped);
+        let usable =
+            self.component == 1 && self.transport == Transport::Udp && self.port != 0 && is_usable(ip);
         usable.then(|| SocketAddr::new(ip, self.port))
     }
+}
+
+/// Can the address be one host's?
+pub(crate) fn is_usable(ip: IpAddr) -> bool {
+    let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    let is_mapped = matches!(ip, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+    !(ip.is_unspecified() || ip.is_multicast() || is_broadcast || is_mapped)
 }
 
 /// The transport protocol of a candidate (RFC 8839 §5.1).

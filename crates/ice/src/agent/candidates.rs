@@ -1,7 +1,7 @@
 //! Local and remote candidates (RFC 8445 §5.1).
 
-use super::{Agent, Event, Route, State};
-use crate::candidate::{CandidateAddress, CandidateKind, Transport};
+use super::{Agent, Base, Event, Route, State};
+use crate::candidate::{CandidateAddress, CandidateKind, Transport, is_usable};
 use crate::{Candidate, CandidateError};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -12,14 +12,34 @@ impl Agent {
     ///
     /// Addresses that were added before, wildcards, multicast addresses and port 0 are ignored.
     pub fn add_local_candidate(&mut self, now: Instant, address: SocketAddr) {
-        let candidate = self.host_candidate(address);
-        let is_known = self.local_candidates.iter().any(|known| known.udp_address() == Some(address));
-        if self.state == State::Closed || is_known || candidate.udp_address().is_none() {
+        self.add_announced_candidate(now, address, address);
+    }
+
+    /// As [`add_local_candidate`](Self::add_local_candidate), where the peer reaches `address` as `announced`: through a
+    /// NAT that maps the one to the other, both ways. Only `announced` is told to the peer; routes have `address`.
+    ///
+    /// Several addresses may be announced as one. To the peer it is a host candidate: it needs to know of no other.
+    pub fn add_announced_candidate(&mut self, now: Instant, address: SocketAddr, announced: SocketAddr) {
+        let candidate = self.host_candidate(announced);
+        let are_usable =
+            is_usable(address.ip()) && address.port() != 0 && candidate.udp_address() == Some(announced);
+        if self.state == State::Closed || !are_usable {
             return;
         }
-        self.local_candidates.push(candidate.clone());
-        self.events.push_back(Event::LocalCandidate(candidate));
-        self.advance(now);
+        let announces = |known: &&Candidate| known.udp_address() == Some(announced);
+        let known = self.local_candidates.iter().find(announces).map(|known| known.priority);
+        let priority = known.unwrap_or(candidate.priority);
+        let is_new_base = self.bases.iter().all(|base| base.address != address);
+        if is_new_base {
+            self.bases.push(Base { address, priority });
+        }
+        if known.is_none() {
+            self.local_candidates.push(candidate.clone());
+            self.events.push_back(Event::LocalCandidate(candidate));
+        }
+        if is_new_base || known.is_none() {
+            self.advance(now);
+        }
     }
 
     /// The owner has no more addresses; answered by [`Event::GatheringComplete`], once.

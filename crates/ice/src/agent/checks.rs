@@ -27,14 +27,13 @@ impl Agent {
             return;
         }
         let known: BTreeSet<Route> = self.checklist.pairs.iter().map(|pair| pair.route).collect();
-        for local in &self.local_candidates {
+        for local in &self.bases {
             for remote in &self.remote_candidates {
-                let (Some(local_address), Some(remote_address)) = (local.udp_address(), remote.udp_address())
-                else {
+                let Some(address) = remote.udp_address() else {
                     continue;
                 };
-                let route = Route { local: local_address, remote: remote_address };
-                if can_pair(local_address, remote_address) && !known.contains(&route) {
+                let route = Route { local: local.address, remote: address };
+                if can_pair(route.local, route.remote) && !known.contains(&route) {
                     self.checklist.pairs.push(Pair {
                         route,
                         priority: pair_priority(local.priority, remote.priority),

@@ -24,6 +24,7 @@ use crate::{Candidate, Credentials};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tracing::debug;
 
@@ -55,6 +56,8 @@ pub struct Agent {
     /// What comes back should the restart be cancelled.
     replaced: Option<Box<Replaced>>,
     local_candidates: Vec<Candidate>,
+    /// Where we are: the addresses of the local candidates, or what a NAT makes those of.
+    bases: Vec<Base>,
     remote_candidates: Vec<Candidate>,
     /// Has the peer told any candidate, usable or not, in this generation?
     remote_candidate_seen: bool,
@@ -94,6 +97,7 @@ impl Agent {
             next_credentials: None,
             replaced: None,
             local_candidates: Vec::new(),
+            bases: Vec::new(),
             remote_candidates: Vec::new(),
             remote_candidate_seen: false,
             local_gathering_complete: false,
@@ -346,6 +350,14 @@ impl Agent {
     fn generation(&self, number: u32) -> Option<&Generation> {
         std::iter::once(&self.current).chain(&self.previous).find(|generation| generation.number == number)
     }
+}
+
+/// An address of ours from which checks are sent.
+#[derive(Clone, Copy, Debug)]
+struct Base {
+    address: SocketAddr,
+    /// Of the candidate that stands for it.
+    priority: u32,
 }
 
 /// What one ICE session between two restarts is made of.

@@ -1,6 +1,6 @@
 //! ICE restarts (RFC 8445 §9), and how they are taken back.
 
-use super::{Agent, Event, FailureReason, Generation, State};
+use super::{Agent, Base, Event, FailureReason, Generation, State};
 use crate::{Candidate, Credentials};
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ pub(super) struct Replaced {
     state: State,
     failure_reason: Option<FailureReason>,
     local_candidates: Vec<Candidate>,
+    bases: Vec<Base>,
     local_gathering_complete: bool,
     remote_candidates: Vec<Candidate>,
     remote_candidate_seen: bool,
@@ -44,6 +45,7 @@ impl Agent {
             state: self.state,
             failure_reason: self.failure_reason.take(),
             local_candidates: std::mem::take(&mut self.local_candidates),
+            bases: std::mem::take(&mut self.bases),
             local_gathering_complete: std::mem::take(&mut self.local_gathering_complete),
             remote_candidates: std::mem::take(&mut self.remote_candidates),
             remote_candidate_seen: std::mem::take(&mut self.remote_candidate_seen),
@@ -78,6 +80,7 @@ impl Agent {
         self.next_credentials = Some(cancelled.local);
         self.previous = None;
         self.local_candidates = replaced.local_candidates;
+        self.bases = replaced.bases;
         self.local_gathering_complete = replaced.local_gathering_complete;
         self.remote_candidates = replaced.remote_candidates;
         self.remote_candidate_seen = replaced.remote_candidate_seen;
@@ -100,6 +103,7 @@ impl Agent {
     /// Forgets the addresses that were gathered, for an owner that will gather anew.
     pub fn forget_local_candidates(&mut self) {
         self.local_candidates.clear();
+        self.bases.clear();
         self.local_gathering_complete = false;
         self.checklist.clear();
     }
@@ -116,7 +120,7 @@ impl Agent {
 
     /// The fragments under which checks reach this agent: of the present generation, and of the one before as long as it
     /// is in use or may come back.
-    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
+    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> + Clone {
         let replaced = self.replaced.as_ref().map(|replaced| &replaced.generation);
         let replaced = replaced.filter(|replaced| {
             self.previous.as_ref().is_none_or(|previous| previous.number != replaced.number)

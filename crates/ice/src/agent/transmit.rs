@@ -4,7 +4,6 @@ use super::candidates::{candidate_priority, peer_reflexive_priority};
 use super::{Agent, Generation, Route};
 use crate::stun::{self, Request, TransactionId};
 use bytes::BytesMut;
-use std::net::SocketAddr;
 use std::time::Instant;
 use tracing::trace;
 
@@ -68,9 +67,8 @@ impl Agent {
 
     /// PRIORITY of a check from the local end of `route`.
     pub(super) fn check_priority(&self, route: Route) -> u32 {
-        let is_local = |address: Option<SocketAddr>| address == Some(route.local);
-        let local = self.local_candidates.iter().find(|candidate| is_local(candidate.udp_address()));
-        peer_reflexive_priority(local.map_or(candidate_priority(0, 0), |candidate| candidate.priority))
+        let local = self.bases.iter().find(|base| base.address == route.local);
+        peer_reflexive_priority(local.map_or(candidate_priority(0, 0), |base| base.priority))
     }
 
     fn count(&mut self, outgoing: &Outgoing) {

@@ -1,5 +1,6 @@
 //! Pair tests under virtual time, and the tests of the text forms.
 
+mod announced;
 mod candidate;
 mod full_peer;
 mod hostile;

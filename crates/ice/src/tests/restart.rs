@@ -17,6 +17,9 @@ fn of_a_connected_pair() {
     let now = net.now();
     net.a.restart(now);
     assert_ne!(net.a.agent.local_credentials(), &before);
+    // Checks find it by either name until the old route is given up.
+    let new = net.a.agent.local_credentials().ufrag.clone();
+    assert_eq!(net.a.agent.local_ufrags().collect::<Vec<_>>(), [&new, &before.ufrag]);
     assert_eq!((net.a.agent.remote_credentials(), net.a.agent.remote_candidates()), (None, &[][..]));
     let mut said: Vec<_> =
         net.a.agent.local_candidates().iter().cloned().map(Event::LocalCandidate).collect();
@@ -38,6 +41,7 @@ fn of_a_connected_pair() {
     assert_eq!((net.a.take_events(), net.b.take_events()), (vec![], vec![]));
     assert_eq!((net.a.agent.selected(), net.a.agent.state()), (Some(old), State::Connected));
     assert!(net.a.agent.is_valid_route(old));
+    assert_eq!(net.a.agent.local_ufrags().collect::<Vec<_>>(), [&new]);
 }
 
 /// The network changed: the restart moves to the other family, and the old route is given back.

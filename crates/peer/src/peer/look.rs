@@ -69,7 +69,7 @@ impl Peer {
     }
 
     /// All fragments by which checks may find this peer: two around an ICE restart.
-    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
+    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> + Clone {
         self.ice.local_ufrags()
     }
 

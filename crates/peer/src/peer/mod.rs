@@ -263,6 +263,25 @@ impl Peer {
         self.settle(now);
     }
 
+    /// Ends the connection because the peer took longer than the owner waits for it. The reason names the layer that is
+    /// not up; that of ICE stays if it has failed already. `false`: it had ended before.
+    pub fn give_up(&mut self, now: Instant) -> bool {
+        if self.ended {
+            return false;
+        }
+        self.now = now;
+        let reason = match &self.close_reason {
+            Some(reason) => reason.clone(),
+            None if self.ice.selected().is_some() && self.dtls_state == dtls::State::Connecting => {
+                CloseReason::Dtls(dtls::CloseReason::HandshakeTimeout { suspected_alert: None })
+            }
+            None => CloseReason::Ice(ice::FailureReason::NoAnswer),
+        };
+        self.end(now, reason);
+        self.settle(now);
+        true
+    }
+
     /// Delivers everything that was accepted, shuts the association down, then ends as [`close`](Self::close) does. At
     /// `deadline` it ends whatever is left.
     pub fn close_gracefully(&mut self, now: Instant, deadline: Instant) {
@@ -321,8 +340,8 @@ impl Peer {
         tracing::debug!(why, "datagram dropped");
     }
 
-    /// For [`add_local_candidate`](Self::add_local_candidate): addresses go to the agent, which answers with events.
-    fn gather(&mut self, now: Instant, address: Option<SocketAddr>) {
+    /// For [`add_announced_candidate`](Self::add_announced_candidate): addresses go to the agent, which answers with events.
+    fn gather(&mut self, now: Instant, address: Option<(SocketAddr, SocketAddr)>) {
         self.now = now;
         if !self.gathers {
             // The offer that asked for it was taken back.
@@ -330,7 +349,7 @@ impl Peer {
         }
         self.set_gathering(GatheringState::Gathering);
         match address {
-            Some(address) => self.ice.add_local_candidate(now, address),
+            Some((address, announced)) => self.ice.add_announced_candidate(now, address, announced),
             None => self.ice.set_gathering_complete(now),
         }
         self.settle(now);

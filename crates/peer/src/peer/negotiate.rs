@@ -136,7 +136,13 @@ impl Peer {
 
     /// Adds an address this side can be reached at, in answer to [`Event::GatheringNeeded`].
     pub fn add_local_candidate(&mut self, now: Instant, address: SocketAddr) {
-        self.gather(now, Some(address));
+        self.add_announced_candidate(now, address, address);
+    }
+
+    /// As [`add_local_candidate`](Self::add_local_candidate) for an address that the peer reaches as `announced`: see
+    /// [`straits_ice::Agent::add_announced_candidate`].
+    pub fn add_announced_candidate(&mut self, now: Instant, address: SocketAddr, announced: SocketAddr) {
+        self.gather(now, Some((address, announced)));
     }
 
     /// All addresses were added.
