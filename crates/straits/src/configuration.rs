@@ -1,6 +1,6 @@
 //! Settings of a connection.
 
-use crate::{Error, ErrorName};
+use crate::{EndpointConfiguration, Error, ErrorName};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use straits_peer::dtls::{Identities, Identity};
@@ -16,9 +16,8 @@ use straits_peer::dtls::{Identities, Identity};
 #[derive(Clone, Debug)]
 pub struct Configuration {
     pub(crate) certificates: Vec<Identity>,
-    pub(crate) include_loopback: bool,
-    pub(crate) bind: Vec<SocketAddr>,
-    pub(crate) socket_buffer_size: usize,
+    /// Of the endpoint that the connection has for itself.
+    pub(crate) endpoint: EndpointConfiguration,
     pub(crate) drop_timeout: Duration,
     pub(crate) high_water_mark: usize,
     pub(crate) strict_w3c: bool,
@@ -52,7 +51,7 @@ impl Configuration {
     /// checks on them.
     #[must_use]
     pub fn include_loopback(mut self, include: bool) -> Self {
-        self.include_loopback = include;
+        self.endpoint = self.endpoint.include_loopback(include);
         self
     }
 
@@ -63,7 +62,7 @@ impl Configuration {
     /// machine that the bound ones cover.
     #[must_use]
     pub fn bind_address(mut self, address: SocketAddr) -> Self {
-        self.bind.push(address);
+        self.endpoint = self.endpoint.bind_address(address);
         self
     }
 
@@ -73,7 +72,7 @@ impl Configuration {
     /// less (Linux: `net.core.rmem_max`, `wmem_max`). Smaller values lose packets under load.
     #[must_use]
     pub fn socket_buffer_size(mut self, bytes: usize) -> Self {
-        self.socket_buffer_size = bytes;
+        self.endpoint = self.endpoint.socket_buffer_size(bytes);
         self
     }
 
@@ -137,9 +136,7 @@ impl Default for Configuration {
     fn default() -> Self {
         Self {
             certificates: Vec::new(),
-            include_loopback: false,
-            bind: Vec::new(),
-            socket_buffer_size: SOCKET_BUFFER_SIZE,
+            endpoint: EndpointConfiguration::default(),
             drop_timeout: DROP_TIMEOUT,
             high_water_mark: HIGH_WATER_MARK,
             strict_w3c: false,
@@ -148,7 +145,5 @@ impl Default for Configuration {
     }
 }
 
-/// The receive window, see [`Configuration::socket_buffer_size`].
-const SOCKET_BUFFER_SIZE: usize = 4 << 20;
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 const HIGH_WATER_MARK: usize = 1 << 20;

@@ -1,5 +1,6 @@
 //! The error type of the facade.
 
+use crate::EndpointError;
 use std::borrow::Cow;
 use std::{fmt, io};
 use straits_peer::dtls::IdentityError;
@@ -84,6 +85,8 @@ pub enum ErrorCause {
     Identity(IdentityError),
     /// The operating system refused a socket or the list of network interfaces.
     Io(io::ErrorKind, String),
+    /// An endpoint made no connection.
+    Endpoint(EndpointError),
     /// The connection is closed or has failed.
     Closed(CloseReason),
     /// A channel ended.
@@ -176,6 +179,7 @@ impl Error {
             | ErrorCause::Send(_)
             | ErrorCause::Identity(_)
             | ErrorCause::Io(..)
+            | ErrorCause::Endpoint(_)
             | ErrorCause::Other(_) => None,
         }
     }
@@ -209,6 +213,7 @@ impl fmt::Display for Error {
             ErrorCause::Send(cause) => cause.fmt(f)?,
             ErrorCause::Identity(cause) => cause.fmt(f)?,
             ErrorCause::Io(_, text) => f.write_str(text)?,
+            ErrorCause::Endpoint(cause) => cause.fmt(f)?,
             ErrorCause::Closed(reason) => write!(f, "the connection ended: {reason}")?,
             ErrorCause::Channel(reason) => write_channel_reason(f, reason)?,
             ErrorCause::Other(text) => f.write_str(text)?,
@@ -225,6 +230,7 @@ impl std::error::Error for Error {
             ErrorCause::Open(cause) => Some(cause),
             ErrorCause::Send(cause) => Some(cause),
             ErrorCause::Identity(cause) => Some(cause),
+            ErrorCause::Endpoint(cause) => Some(cause),
             ErrorCause::Io(..) | ErrorCause::Closed(_) | ErrorCause::Channel(_) | ErrorCause::Other(_) => {
                 None
             }
@@ -359,6 +365,12 @@ from_cause!(IdentityError as Identity, error => match error {
     }
     IdentityError::OpenSsl(_) => (ErrorName::OperationError, ""),
     _ => (ErrorName::InvalidAccessError, "use a certificate with its own key"),
+});
+
+from_cause!(EndpointError as Endpoint, error => match error {
+    EndpointError::TooManyConnections { .. } => (ErrorName::OperationError, "close some, or raise EndpointConfiguration::max_connections"),
+    EndpointError::TooManyPending { .. } => (ErrorName::OperationError, "let the peer try again later, or raise EndpointConfiguration::max_pending"),
+    EndpointError::Closed => (ErrorName::InvalidStateError, "bind a new Endpoint"),
 });
 
 #[cfg(test)]

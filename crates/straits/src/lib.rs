@@ -78,6 +78,18 @@
 //! # }
 //! ```
 //!
+//! # The server
+//!
+//! A [`PeerConnection`] of its own binds its own sockets. An [`Endpoint`] carries any number of connections on one UDP port:
+//! bind it once, give each offer that a client posts to [`Endpoint::accept`], and send the answer back. The answer has all
+//! candidates in it, so that one request and its response are all the signalling there is. Clients reach the port directly,
+//! without STUN or TURN servers. Behind a NAT that maps a public address to the machine,
+//! [`EndpointConfiguration::announce`] names it.
+//!
+//! One task serves all connections of an endpoint; an idle one costs neither a task nor a socket. Limits bound how many
+//! there are and how many may be unfinished, and what nobody finishes ends by itself. [`Endpoint::stats`] counts what was
+//! refused and dropped.
+//!
 //! # What differs from a browser
 //!
 //! - A future that is pending when its connection closes resolves with an `InvalidStateError`; a promise would stay pending
@@ -118,6 +130,7 @@ pub use channel::{ByteStream, DataChannel, DataChannelInit, Messages, Priority};
 pub use configuration::Configuration;
 pub use connection::{AddIceCandidate, Event, Events, PeerConnection, WeakPeerConnection};
 pub use description::{IceCandidate, SdpType, SessionDescription};
+pub use endpoint::{Endpoint, EndpointConfiguration, EndpointError, EndpointStats};
 pub use error::{Error, ErrorCause, ErrorDetail, ErrorName};
 pub use message::{Message, Text};
 pub use states::{

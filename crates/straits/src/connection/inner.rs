@@ -31,13 +31,19 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    pub(crate) fn new(peer: Peer, configuration: Configuration, runtime: Runtime) -> Self {
+    /// With `link` it is on an endpoint already.
+    pub(crate) fn new(
+        peer: Peer,
+        configuration: Configuration,
+        runtime: Runtime,
+        link: Option<Link>,
+    ) -> Self {
         Self {
             state: Mutex::new(State::new(peer, &configuration)),
             handlers: Mutex::default(),
             handles: AtomicUsize::new(0),
             queued: AtomicBool::new(false),
-            link: OnceLock::new(),
+            link: link.map_or_else(OnceLock::new, OnceLock::from),
             binding: Mutex::new(()),
             runtime,
             configuration,

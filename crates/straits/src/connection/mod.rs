@@ -13,6 +13,7 @@ pub use negotiation::AddIceCandidate;
 pub(crate) use inner::{ChannelHandle, Handle, Inner};
 
 use crate::channel::{DataChannel, DataChannelInit};
+use crate::endpoint::Link;
 use crate::stats::{self, Clock, StatsReport};
 use crate::{
     Configuration, Error, ErrorName, IceCandidate, IceConnectionState, IceGatheringState,
@@ -79,17 +80,26 @@ impl PeerConnection {
     /// `InvalidAccessError` when a certificate of the configuration has expired. `OperationError` when the system has no
     /// randomness or OpenSSL makes no certificate.
     pub fn new(configuration: Configuration) -> Result<Self, Error> {
-        let runtime = Runtime::try_current().map_err(|_| {
-            let advice = "call it from a task, or after Runtime::enter";
-            Error::new(ErrorName::InvalidStateError, "there is no tokio runtime here", advice)
-        })?;
+        Self::linked(configuration, endpoint::runtime()?, None)
+    }
+
+    /// With `link` the connection lives on that endpoint, else it will have its own.
+    pub(crate) fn linked(
+        configuration: Configuration,
+        runtime: Runtime,
+        link: Option<Link>,
+    ) -> Result<Self, Error> {
         let identities = configuration.identities()?;
         let mut seed = [0; 32];
         SysRng.try_fill_bytes(&mut seed).map_err(|error| {
             Error::new(ErrorName::OperationError, format!("no randomness from the system: {error}"), "")
         })?;
         let peer = Peer::new(configuration.peer.clone(), identities, seed, endpoint::now());
-        Ok(Self(Handle::new(Arc::new(Inner::new(peer, configuration, runtime)))))
+        Ok(Self(Handle::new(Arc::new(Inner::new(peer, configuration, runtime, link)))))
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        self.0.inner()
     }
 
     /// A reference that does not keep the connection alive, for handlers of the connection itself.

@@ -1,17 +1,74 @@
-//! Host candidates: the addresses of the machine that the sockets cover.
+//! Host candidates: the addresses of the machine that the sockets cover, or what they are announced as.
 
+use super::EndpointConfiguration;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
-/// The transport addresses to offer for sockets bound to `bound`, in the order of the interfaces.
-pub(super) fn addresses(bound: &[SocketAddr], include_loopback: bool) -> Vec<SocketAddr> {
-    let interfaces = match if_addrs::get_if_addrs() {
+/// Finds the addresses to offer.
+#[derive(Debug)]
+pub(super) struct Gatherer {
+    bound: Vec<SocketAddr>,
+    include_loopback: bool,
+    /// Port 0: that of the socket.
+    announced: Vec<SocketAddr>,
+    found: Vec<LocalAddress>,
+    /// When `found` was found.
+    at: Option<Instant>,
+}
+
+/// An address of the machine, and what peers are told in its place: the same, unless something else is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LocalAddress {
+    pub(super) address: SocketAddr,
+    pub(super) announced: SocketAddr,
+}
+
+impl Gatherer {
+    pub(super) fn new(bound: Vec<SocketAddr>, configuration: &EndpointConfiguration) -> Self {
+        Self {
+            bound,
+            include_loopback: configuration.include_loopback,
+            announced: configuration.announced.clone(),
+            found: Vec::new(),
+            at: None,
+        }
+    }
+
+    /// In the order of the interfaces. They are listed anew at most once a second, whoever comes and goes.
+    pub(super) fn addresses(&mut self, now: Instant) -> &[LocalAddress] {
+        if self.at.is_none_or(|at| now.saturating_duration_since(at) >= INTERFACES_KEPT) {
+            let addresses = select(&self.bound, &interfaces(), self.include_loopback);
+            self.found = announce(&addresses, &self.announced);
+            self.at = Some(now);
+            tracing::debug!(found = ?self.found, "gathered");
+        }
+        &self.found
+    }
+}
+
+fn interfaces() -> Vec<IpAddr> {
+    match if_addrs::get_if_addrs() {
         Ok(interfaces) => interfaces.iter().map(if_addrs::Interface::ip).collect(),
         Err(error) => {
             tracing::warn!(%error, "network interfaces not listed");
             Vec::new()
         }
-    };
-    select(bound, &interfaces, include_loopback)
+    }
+}
+
+/// Which of its addresses a NAT maps the announced one to is not known: each of the same family may be it.
+fn announce(addresses: &[SocketAddr], announced: &[SocketAddr]) -> Vec<LocalAddress> {
+    if announced.is_empty() {
+        return addresses.iter().map(|&address| LocalAddress { address, announced: address }).collect();
+    }
+    let mut pairs = Vec::new();
+    for told in announced {
+        for &address in addresses.iter().filter(|address| address.is_ipv4() == told.is_ipv4()) {
+            let port = if told.port() == 0 { address.port() } else { told.port() };
+            pairs.push(LocalAddress { address, announced: SocketAddr::new(told.ip(), port) });
+        }
+    }
+    pairs
 }
 
 fn select(bound: &[SocketAddr], interfaces: &[IpAddr], include_loopback: bool) -> Vec<SocketAddr> {
@@ -44,6 +101,9 @@ fn is_usable(ip: IpAddr) -> bool {
     }
 }
 
+/// Longer than a burst of connections takes, shorter than anybody notices an interface to be missing.
+const INTERFACES_KEPT: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +134,21 @@ mod tests {
         let all = ips(&["127.0.0.1", "192.0.2.2", "192.0.2.3"]);
         assert_eq!(select(&sockets(&["192.0.2.3:9"]), &all, true), sockets(&["192.0.2.3:9"]));
         assert_eq!(select(&sockets(&["127.0.0.1:9"]), &all, false), sockets(&["127.0.0.1:9"]));
+    }
+
+    #[test]
+    fn announced_addresses_take_the_place_of_the_machines() {
+        let own = sockets(&["10.0.0.5:3478", "10.1.0.5:3478", "[2001:db8::2]:3478"]);
+        let pairs = |announced: &[&str]| -> Vec<(String, String)> {
+            let pairs = announce(&own, &sockets(announced));
+            pairs.iter().map(|pair| (pair.address.to_string(), pair.announced.to_string())).collect()
+        };
+        let pair = |address: &str, announced: &str| (address.to_owned(), announced.to_owned());
+        assert_eq!(
+            pairs(&["203.0.113.7:0"]),
+            [pair("10.0.0.5:3478", "203.0.113.7:3478"), pair("10.1.0.5:3478", "203.0.113.7:3478")]
+        );
+        assert_eq!(pairs(&["[2001:db8::9]:443"]), [pair("[2001:db8::2]:3478", "[2001:db8::9]:443")]);
+        assert_eq!(pairs(&[])[2], pair("[2001:db8::2]:3478", "[2001:db8::2]:3478"));
     }
 }

@@ -138,6 +138,7 @@ pub(crate) enum Item {
 pub(crate) enum Chore {
     Gather,
     RouteAdded(Route),
+    RouteSelected(Route),
     RouteRemoved(Route),
 }
 
@@ -285,8 +286,9 @@ impl State {
                 self.wake_everybody(outcome);
                 self.deliver(Item::Closed(reason), outcome);
             }
-            // The selected route and the DTLS state have no public face yet.
-            PeerEvent::RouteSelected(_) | PeerEvent::DtlsStateChanged(_) => {}
+            PeerEvent::RouteSelected(route) => self.chores.push(Chore::RouteSelected(route)),
+            // The DTLS state has no public face yet.
+            PeerEvent::DtlsStateChanged(_) => {}
             event => tracing::debug!(?event, "event without a meaning for the facade"),
         }
     }

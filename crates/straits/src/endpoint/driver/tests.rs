@@ -1,0 +1,111 @@
+//! The parts of the task that need no socket.
+
+use super::*;
+use crate::Configuration;
+use std::task::Waker;
+use straits_peer::dtls::Identity;
+use straits_peer::ice::{FailureReason, Route};
+use straits_peer::{CloseReason, Peer};
+
+fn driver(setup_timeout: Option<Duration>) -> Driver {
+    let configuration = EndpointConfiguration::default();
+    let shared = Arc::new(Shared::new(&configuration));
+    Driver::new(shared, Vec::new(), &configuration, setup_timeout)
+}
+
+/// Adds a connection as user calls do.
+fn join(driver: &mut Driver, seed: u8) -> Key {
+    let now = crate::endpoint::now();
+    let peer = Peer::new(straits_peer::Config::default(), Identity::generate().unwrap(), [seed; 32], now);
+    let reservation = driver.shared.reserve().unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let inner = Inner::new(peer, Configuration::default(), runtime, Some(reservation.link()));
+    let known: Vec<Key> = driver.connections.keys().copied().collect();
+    reservation.join(Arc::new(inner)).unwrap();
+    driver.take_ready(&Context::from_waker(Waker::noop()));
+    driver.connections.keys().copied().find(|key| !known.contains(key)).unwrap()
+}
+
+fn route(port: u16) -> Route {
+    Route { local: ([127, 0, 0, 1], 1000).into(), remote: ([127, 0, 0, 1], port).into() }
+}
+
+/// A datagram that the peer counts as dropped was handed to it: without a description it knows no route.
+fn handed_over(driver: &Driver, key: Key) -> u64 {
+    driver.connections[&key].inner.lock().peer.stats().datagrams_dropped
+}
+
+#[tokio::test]
+async fn early_dtls_reaches_the_peer_when_its_source_is_proven() {
+    let now = crate::endpoint::now();
+    let mut driver = driver(None);
+    let key = join(&mut driver, 1);
+
+    // Two records' worth of DTLS, joined by the system into one run of stride 20.
+    let hello = [22_u8; 40];
+    driver.feed(now, route(1), &hello, 20);
+    driver.feed(now, route(2), &hello, 40);
+    assert_eq!(handed_over(&driver, key), 0);
+    // What is neither STUN nor DTLS goes to the one connection there is, which drops and counts it.
+    driver.feed(now, route(3), &[200], 1);
+    assert_eq!(handed_over(&driver, key), 1);
+
+    // More than is kept of one source is dropped, too.
+    driver.feed(now, route(2), &[22; 10], 1);
+    assert_eq!(handed_over(&driver, key), 4);
+
+    driver.chores.push(Chore::RouteAdded(route(1)));
+    driver.do_chores(key, now);
+    assert_eq!(handed_over(&driver, key), 6);
+    driver.feed(now, route(1), &hello, 20);
+    assert_eq!(handed_over(&driver, key), 8, "a proven source is early no more");
+}
+
+#[tokio::test]
+async fn a_shared_endpoint_counts_what_is_for_nobody() {
+    let now = crate::endpoint::now();
+    let mut driver = driver(Some(Duration::from_secs(30)));
+    let (first, second) = (join(&mut driver, 1), join(&mut driver, 2));
+    driver.feed(now, route(1), &[22; 40], 20);
+    driver.feed(now, route(1), &[200], 1);
+    driver.feed(now, route(1), &[], 1);
+    driver.feed(now, route(1), &[0, 1, 0, 0], 4);
+    let stats = driver.shared.stats();
+    assert_eq!((stats.unknown_sources, stats.malformed, stats.unknown_checks), (2, 2, 1));
+    assert_eq!((handed_over(&driver, first), handed_over(&driver, second)), (0, 0));
+
+    driver.chores.push(Chore::RouteAdded(route(1)));
+    driver.do_chores(second, now);
+    driver.feed(now, route(1), &[22; 40], 20);
+    assert_eq!((handed_over(&driver, first), handed_over(&driver, second)), (0, 2));
+    let stats = driver.shared.stats();
+    assert_eq!((stats.unknown_sources, stats.routes, stats.fragments), (2, 1, 2));
+}
+
+#[tokio::test]
+async fn who_is_not_connected_in_time_is_given_up_once() {
+    let now = crate::endpoint::now();
+    let timeout = Duration::from_secs(30);
+    let mut driver = driver(Some(timeout));
+    let key = join(&mut driver, 1);
+    let inner = driver.connections[&key].inner.clone();
+    driver.serve_all(now);
+    assert_eq!(driver.timers.next(), Some(now + timeout));
+    assert_eq!(driver.timers.pop_due(now + timeout), Some(key));
+    driver.make_ready(key);
+    driver.serve_all(now + timeout);
+    assert_eq!(inner.lock().reason(), Some(&CloseReason::Ice(FailureReason::NoAnswer)));
+    let stats = driver.shared.stats();
+    assert_eq!((stats.connections, stats.pending, stats.connections_given_up), (0, 0, 1));
+    assert_eq!((driver.demux.len(), driver.timers.next()), ((0, 0), None));
+}
+
+/// A private connection waits as long as its user does.
+#[tokio::test]
+async fn a_private_connection_is_not_given_up() {
+    let now = crate::endpoint::now();
+    let mut driver = driver(None);
+    join(&mut driver, 1);
+    driver.serve_all(now);
+    assert_eq!((driver.timers.next(), driver.connections.len()), (None, 1));
+}
