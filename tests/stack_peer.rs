@@ -7,11 +7,12 @@ use bytes::Bytes;
 use stack::{Net, connected, implied, labelled, negotiate, negotiate_with, strangers};
 use std::time::Duration;
 use straits_peer::dtls;
+use straits_peer::ice::FailureReason;
 use straits_peer::sctp::{ChannelCloseReason, ChannelEvent, ChannelState, MessageKind};
 use straits_peer::{
     CloseReason, DescriptionKind, Event, IceCandidate, PeerState, SdpType, SessionDescription,
 };
-use straits_sim::{Conditions, Datagram, Loss, Simulation, seed};
+use straits_sim::{Conditions, Datagram, Loss, Simulation, Verdict, seed};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -425,4 +426,33 @@ fn renegotiation_changes_nothing() {
     net.a.send(now, ours, "after");
     net.run_for(SECOND);
     assert_eq!(net.b.texts(), ["after"]);
+}
+
+/// An owner that waits no longer ends the peer; the reason names the layer that is not up.
+#[test]
+fn giving_up_names_the_layer_that_is_not_up() {
+    for is_reached in [false, true] {
+        let mut net = strangers(seed());
+        let now = net.now();
+        net.a.peer.open_channel(now, labelled("never")).unwrap();
+        for link in [&mut net.a_to_b, &mut net.b_to_a] {
+            // RFC 7983 §7: checks pass, or nothing does.
+            link.set_filter(move |_, datagram| match datagram.payload.first() {
+                Some(0..=3) if is_reached => Verdict::Pass,
+                _ => Verdict::Drop,
+            });
+        }
+        negotiate(&mut net);
+        net.run_for(2 * SECOND);
+        let now = net.now();
+        assert!(net.a.peer.give_up(now));
+        net.a.pump(now);
+        let reason = match is_reached {
+            false => CloseReason::Ice(FailureReason::NoAnswer),
+            true => CloseReason::Dtls(dtls::CloseReason::HandshakeTimeout { suspected_alert: None }),
+        };
+        assert_eq!(net.a.events.last(), Some(&Event::Closed(reason)));
+        assert_eq!((net.a.peer.state(), net.a.peer.poll_timeout()), (PeerState::Failed, None));
+        assert!(!net.a.peer.give_up(now), "it has ended");
+    }
 }

@@ -1,9 +1,9 @@
 //! From the sockets to the connections.
 
-use super::super::demux::{Destination, Stray};
-use super::super::pool::{ReceiveBuffer, SLOT_SIZE, SLOTS};
-use super::super::shared::Counters;
 use super::{Driver, Key};
+use crate::endpoint::demux::{Destination, Stray};
+use crate::endpoint::pool::{ReceiveBuffer, SLOT_SIZE, SLOTS};
+use crate::endpoint::shared::Counters;
 use quinn_udp::RecvMeta;
 use std::io::IoSliceMut;
 use std::task::{Context, Poll};

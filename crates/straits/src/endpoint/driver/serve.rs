@@ -1,10 +1,10 @@
 //! From the connections to the sockets.
 
-use super::super::after;
-use super::super::shared::Counters;
-use super::super::socket::{Run, Sent, Socket};
 use super::{Driver, Key};
 use crate::connection::state::Chore;
+use crate::endpoint::after;
+use crate::endpoint::shared::Counters;
+use crate::endpoint::socket::{Run, Sent, Socket};
 use std::task::Context;
 use std::time::{Duration, Instant};
 use straits_peer::ice::Route;
