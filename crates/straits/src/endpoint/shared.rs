@@ -259,7 +259,7 @@ impl Reservation {
     /// Hands the connection to the task.
     pub(super) fn join(mut self, inner: Arc<Inner>) -> Result<(), EndpointError> {
         let mut ready = self.link.shared.lock();
-        if ready.phase == Phase::Ended {
+        if ready.phase != Phase::Open {
             return Err(EndpointError::Closed);
         }
         self.is_used = true;
@@ -275,5 +275,56 @@ impl Drop for Reservation {
         if !self.is_used {
             self.link.shared.left(true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(configuration: &EndpointConfiguration) -> Arc<Shared> {
+        Arc::new(Shared::new(configuration))
+    }
+
+    #[test]
+    fn room_that_is_not_used_is_given_back() {
+        let shared = shared(&EndpointConfiguration::default().max_pending(2));
+        let (first, second) = (shared.reserve().unwrap(), shared.reserve().unwrap());
+        assert_eq!(shared.reserve().unwrap_err(), EndpointError::TooManyPending { max: 2 });
+        drop(first);
+        let third = shared.reserve().unwrap();
+        assert_eq!((second.link.key, third.link.key), (Key(1), Key(2)), "keys are never used again");
+        drop((second, third));
+        let stats = shared.stats();
+        assert_eq!((stats.connections, stats.pending), (0, 0));
+        assert_eq!((stats.connections_made, stats.connections_refused), (0, 1));
+    }
+
+    #[test]
+    fn established_ones_count_for_the_other_limit() {
+        let shared = shared(&EndpointConfiguration::default().max_pending(1).max_connections(2));
+        let first = shared.reserve().unwrap();
+        shared.established();
+        let second = shared.reserve().unwrap();
+        shared.established();
+        assert_eq!(shared.reserve().unwrap_err(), EndpointError::TooManyConnections { max: 2 });
+        shared.left(false);
+        let third = shared.reserve().unwrap();
+        assert_eq!((shared.stats().connections, shared.stats().pending), (2, 1));
+        // They have joined, as far as this goes.
+        for mut reservation in [first, second, third] {
+            reservation.is_used = true;
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_ends_takes_nobody() {
+        let shared = shared(&EndpointConfiguration::default());
+        assert!(!shared.try_end(), "it waits for connections");
+        shared.finish();
+        assert_eq!(shared.reserve().unwrap_err(), EndpointError::Closed);
+        assert!(shared.try_end());
+        shared.close();
+        assert_eq!(shared.lock().phase, Phase::Ended);
     }
 }

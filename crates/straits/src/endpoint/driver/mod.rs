@@ -211,6 +211,7 @@ impl Drop for Driver {
     /// When the runtime ends before the connections do, nobody is left waiting for them.
     fn drop(&mut self) {
         self.sockets.clear();
+        self.shared.counters.show(0, 0);
         let joining = self.shared.gone();
         let joining = std::mem::take(&mut self.joining).into_iter().chain(joining);
         let known = self.connections.drain().map(|(_, known)| (known.inner, known.is_pending));
