@@ -15,7 +15,7 @@ use straits::{
     ErrorCause, ErrorName, Identity, LayerConfig, Message, PeerConnection, PeerConnectionState,
     SessionDescription, ice,
 };
-use support::{configuration, end, line, negotiate, offerer, peer, soon, with_lines};
+use support::{configuration, end, line, negotiate, offerer, peer, soon, trickle, with_lines};
 use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
 
@@ -66,6 +66,17 @@ impl Session {
         let (server, answer) = soon("an answer", endpoint.accept(offer, server)).await.unwrap();
         echo(&server);
         client.set_remote_description(alter(answer)).await.unwrap();
+        Self { client, channel, server }
+    }
+
+    /// The other way round: the endpoint offers, checks and has the channel, the client sends back.
+    async fn offered(endpoint: &Endpoint) -> Self {
+        let server = endpoint.connect(Configuration::default()).unwrap();
+        let channel = server.create_data_channel("data", DataChannelInit::default()).unwrap();
+        let client = peer();
+        echo(&client);
+        trickle(&client, &server);
+        negotiate(&server, &client).await;
         Self { client, channel, server }
     }
 
@@ -156,6 +167,28 @@ async fn a_thousand_connections_come_and_go() {
     assert_eq!((stats.connections_refused, stats.connections_given_up), (0, 0));
     endpoint.close();
     soon("the endpoint to close", endpoint.closed()).await;
+}
+
+/// What a check proves of its route holds for the datagram right behind it: nothing is lost on the way up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_datagram_of_a_handshake_is_for_nobody() {
+    let endpoint = bind(settings());
+    let mut sessions = Vec::new();
+    for round in 0..40 {
+        let session = match round % 2 {
+            0 => Session::new(&endpoint).await,
+            _ => Session::offered(&endpoint).await,
+        };
+        session.echoes("hello").await;
+        let stats = endpoint.stats();
+        assert_eq!(
+            (stats.unknown_sources, stats.unknown_checks, stats.malformed),
+            (0, 0, 0),
+            "round {round}"
+        );
+        // A goodbye may come to a connection that is gone, so they live until all is counted.
+        sessions.push(session);
+    }
 }
 
 /// STUN with the right name and a wrong proof (RFC 8489 §14.5), as anybody can send it who has seen the description.
@@ -339,32 +372,11 @@ async fn announced_addresses_are_told_and_real_ones_used() {
     session.end().await;
 
     // As the offerer it is the one that checks, from where it is.
-    let server = endpoint.connect(Configuration::default()).unwrap();
-    let channel = server.create_data_channel("data", DataChannelInit::default()).unwrap();
-    let client = peer();
-    echo(&client);
-    negotiate(&server, &client).await;
-    let answer = soon("the answer with its candidates", async {
-        loop {
-            let answer = client.local_description().unwrap();
-            if !candidates(&answer).is_empty() {
-                return answer;
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    let candidate = straits::IceCandidate {
-        candidate: format!("candidate:{}", candidates(&answer)[0].join(" ")),
-        sdp_mid: Some("0".into()),
-        ..straits::IceCandidate::default()
-    };
-    server.add_ice_candidate(candidate).await.unwrap();
-    soon("room", channel.send("back")).await.unwrap();
-    assert_eq!(soon("the echo", channel.recv()).await, Some(Message::from("back")));
-    let told = candidates(&server.local_description().unwrap());
+    let session = Session::offered(&endpoint).await;
+    session.echoes("back").await;
+    let told = candidates(&session.server.local_description().unwrap());
     assert_eq!((told.len(), told[0][4].as_str()), (1, "203.0.113.7"));
-    end([server, client]).await;
+    session.end().await;
 
     let mapped = bind(settings().announce_address(SocketAddr::new(announced, 443)));
     let (server, answer) = mapped.accept(offer().await, Configuration::default()).await.unwrap();
