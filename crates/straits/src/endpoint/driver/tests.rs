@@ -1,11 +1,11 @@
 //! The parts of the task that need no socket.
 
 use super::*;
-use crate::Configuration;
+use crate::{Configuration, DataChannelInit};
 use std::task::Waker;
 use straits_peer::dtls::Identity;
 use straits_peer::ice::{FailureReason, Route};
-use straits_peer::{CloseReason, Peer};
+use straits_peer::{CloseReason, DescriptionKind, Peer, SdpType, SessionDescription};
 
 fn driver(setup_timeout: Option<Duration>) -> Driver {
     let configuration = EndpointConfiguration::default();
@@ -80,6 +80,42 @@ async fn a_shared_endpoint_counts_what_is_for_nobody() {
     assert_eq!((handed_over(&driver, first), handed_over(&driver, second)), (0, 2));
     let stats = driver.shared.stats();
     assert_eq!((stats.unknown_sources, stats.routes, stats.fragments), (2, 1, 2));
+}
+
+/// A check and the first DTLS behind it may come in one read.
+#[tokio::test]
+async fn what_a_check_proves_holds_for_the_next_datagram() {
+    let now = crate::endpoint::now();
+    let mut driver = driver(Some(Duration::from_secs(30)));
+    let key = join(&mut driver, 1);
+    let Route { local, remote } = route(1);
+    let implied = |kind| SessionDescription { kind, sdp: String::new() };
+    let mut client = Peer::new(straits_peer::Config::default(), Identity::generate().unwrap(), [9; 32], now);
+    client.open_channel(now, DataChannelInit::default().into_core(String::new()).unwrap()).unwrap();
+    client.set_local_description(now, &implied(SdpType::Offer)).unwrap();
+    client.add_local_candidate(now, remote);
+    let offer = client.description(DescriptionKind::PendingLocal).unwrap();
+    let inner = driver.connections[&key].inner.clone();
+    let answer = {
+        let peer = &mut inner.lock().peer;
+        peer.set_remote_description(now, &offer).unwrap();
+        peer.set_local_description(now, &implied(SdpType::Answer)).unwrap();
+        peer.add_local_candidate(now, local);
+        peer.description(DescriptionKind::CurrentLocal).unwrap()
+    };
+    client.set_remote_description(now, &answer).unwrap();
+    let mut check = BytesMut::new();
+    assert_eq!(
+        client.poll_transmit(now, 1, &mut check).unwrap().route,
+        Route { local: remote, remote: local }
+    );
+
+    driver.feed(now, route(1), &[22; 40], 40);
+    assert_eq!(driver.shared.stats().unknown_sources, 1);
+    driver.feed(now, route(1), &check, check.len());
+    driver.feed(now, route(1), &[22; 40], 40);
+    let stats = driver.shared.stats();
+    assert_eq!((stats.unknown_sources, stats.unknown_checks, stats.routes), (1, 0, 1));
 }
 
 #[tokio::test]
