@@ -153,7 +153,7 @@ fn a_restart_keeps_the_pair_in_use_until_another_is_selected() {
     let mut net = connected(delayed(), seed());
     let old = net.a.agent.selected().unwrap();
     let now = net.now();
-    net.a.agent.restart(now);
+    net.a.restart(now);
     assert_eq!(only_pair(&net.a.agent).route, old);
     assert_eq!(remotes(&net.a.agent), [(Some(old.remote), true, false)]);
     net.a.agent.record_sent(now, old, 1, 10);
@@ -165,7 +165,7 @@ fn a_restart_keeps_the_pair_in_use_until_another_is_selected() {
     net.a_to_b.set_filter(is_ipv6);
     net.b_to_a.set_filter(is_ipv6);
     let now = net.now();
-    net.b.agent.restart(now);
+    net.b.restart(now);
     signal(&mut net);
     net.run_until(secs(30), |net| net.a.agent.selected() == Some(route(A[0], B[0])));
     assert_eq!(only_pair(&net.a.agent).route, route(A[0], B[0]));
