@@ -1,4 +1,4 @@
-//! Session descriptions and candidates as signalling carries them.
+//! Session descriptions as signalling carries them.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -81,38 +81,6 @@ impl SessionDescription {
     }
 }
 
-/// `RTCIceCandidate` (W3C webrtc-pc §4.8.1) as it travels through signalling.
-///
-/// As JSON it is what `RTCIceCandidate.toJSON()` gives in a browser; members that are missing there read as `None`.
-///
-/// ```
-/// # fn main() -> Result<(), serde_json::Error> {
-/// use straits::IceCandidate;
-///
-/// let candidate: IceCandidate = serde_json::from_str(r#"{"candidate":"","sdpMid":"0"}"#)?;
-/// assert_eq!(candidate.sdp_mid.as_deref(), Some("0"));
-/// assert_eq!(
-///     serde_json::to_string(&candidate)?,
-///     r#"{"candidate":"","sdpMid":"0","sdpMLineIndex":null,"usernameFragment":null}"#,
-/// );
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IceCandidate {
-    /// `candidate:…` (RFC 8839 §5.1); empty: no more candidates for this section.
-    #[serde(default)]
-    pub candidate: String,
-    /// The `a=mid` of the section it belongs to.
-    #[serde(rename = "sdpMid", default)]
-    pub sdp_mid: Option<String>,
-    /// The index of the section it belongs to, counted from 0; `sdp_mid` goes before it.
-    #[serde(rename = "sdpMLineIndex", default)]
-    pub sdp_mline_index: Option<u16>,
-    /// The `a=ice-ufrag` of the generation it belongs to; `None`: the current one.
-    #[serde(rename = "usernameFragment", default)]
-    pub username_fragment: Option<String>,
-}
-
 impl From<SessionDescription> for core::SessionDescription {
     fn from(description: SessionDescription) -> Self {
         let kind = match description.kind {
@@ -137,53 +105,9 @@ impl From<core::SessionDescription> for SessionDescription {
     }
 }
 
-impl From<IceCandidate> for core::IceCandidate {
-    fn from(candidate: IceCandidate) -> Self {
-        Self {
-            candidate: candidate.candidate,
-            sdp_mid: candidate.sdp_mid,
-            sdp_mline_index: candidate.sdp_mline_index,
-            username_fragment: candidate.username_fragment,
-        }
-    }
-}
-
-impl From<core::IceCandidate> for IceCandidate {
-    fn from(candidate: core::IceCandidate) -> Self {
-        Self {
-            candidate: candidate.candidate,
-            sdp_mid: candidate.sdp_mid,
-            sdp_mline_index: candidate.sdp_mline_index,
-            username_fragment: candidate.username_fragment,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// W3C behaviour ICE-37: exactly the members of `toJSON()`, under the browser's names.
-    #[test]
-    fn candidate_json_is_the_browsers() {
-        let candidate = IceCandidate {
-            candidate: "candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host".into(),
-            sdp_mid: Some("0".into()),
-            sdp_mline_index: Some(0),
-            username_fragment: Some("abcd".into()),
-        };
-        let json = r#"{"candidate":"candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}"#;
-        assert_eq!(serde_json::to_string(&candidate).unwrap(), json);
-        assert_eq!(serde_json::from_str::<IceCandidate>(json).unwrap(), candidate);
-    }
-
-    /// W3C behaviour ICE-31: missing members read as their defaults, unknown ones are ignored.
-    #[test]
-    fn candidate_members_may_be_missing_or_unknown() {
-        let candidate: IceCandidate =
-            serde_json::from_str(r#"{"sdpMLineIndex":1,"url":null,"relayProtocol":"udp"}"#).unwrap();
-        assert_eq!(candidate, IceCandidate { sdp_mline_index: Some(1), ..IceCandidate::default() });
-    }
 
     /// W3C behaviours ICE-37, ICE-38.
     #[test]

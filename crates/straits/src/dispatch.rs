@@ -74,6 +74,10 @@ impl Dispatcher {
                 let heard = call(all, |h| &mut h.ice_candidate, |f| f(candidate.clone()));
                 (!heard).then_some(Item::Candidate(candidate))
             }
+            Item::CandidateError(error) => {
+                call(all, |h| &mut h.ice_candidate_error, |f| f(error));
+                None
+            }
             Item::Incoming(id) => {
                 let heard = !timely || call(all, |h| &mut h.data_channel, |f| self.give(id, f));
                 (!heard).then_some(Item::Incoming(id))

@@ -114,6 +114,7 @@
 //! Through `tracing`: states and what was dropped at `debug`, packets at `trace`. All targets begin with `straits`, so
 //! `RUST_LOG=straits=debug` shows every layer.
 
+mod candidate;
 mod channel;
 mod configuration;
 mod connection;
@@ -122,14 +123,20 @@ mod dispatch;
 mod endpoint;
 mod error;
 mod message;
+mod names;
 mod states;
 mod stats;
 mod wakers;
 
+pub use candidate::{
+    IceCandidate, IceCandidateError, IceCandidateType, IceComponent, IceProtocol, IceTcpCandidateType,
+};
 pub use channel::{ByteStream, DataChannel, DataChannelInit, Messages, Priority};
-pub use configuration::Configuration;
+pub use configuration::{
+    BundlePolicy, Configuration, IceServer, IceTransportPolicy, RtcConfiguration, RtcpMuxPolicy,
+};
 pub use connection::{AddIceCandidate, Event, Events, PeerConnection, WeakPeerConnection};
-pub use description::{IceCandidate, SdpType, SessionDescription};
+pub use description::{SdpType, SessionDescription};
 pub use endpoint::{Endpoint, EndpointConfiguration, EndpointError, EndpointStats};
 pub use error::{Error, ErrorCause, ErrorDetail, ErrorName};
 pub use message::{Message, Text};

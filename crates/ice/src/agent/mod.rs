@@ -287,7 +287,9 @@ impl Agent {
             self.no_answer_at = Some(now + self.config.no_answer_after);
         }
         self.form_pairs();
-        if is_searching && has_heard_all && self.local_gathering_complete && !self.can_ever_pair() {
+        // A restart that has no pair ends what went before it, too: the old route may be what it was to get rid of.
+        let awaits_route = is_searching || self.previous.is_some();
+        if awaits_route && has_heard_all && self.local_gathering_complete && !self.can_ever_pair() {
             self.fail(FailureReason::NoCandidatePair);
         }
         self.drive_checks(now);

@@ -27,8 +27,8 @@ impl Agent {
 
     /// Begins a new generation (RFC 8445 §9): new local credentials, and all that is known of the peer is forgotten.
     ///
-    /// A selected route stays in use, with its own credentials, until the new generation selects one. Addresses are to be
-    /// gathered again: the network may have changed. Until the peer's credentials come,
+    /// A selected route stays in use, with its own credentials, until the new generation selects one or turns out to have
+    /// no pair at all. Addresses are to be gathered again: the network may have changed. Until the peer's credentials come,
     /// [`cancel_restart`](Self::cancel_restart) takes it back.
     pub fn restart(&mut self, now: Instant) {
         if self.state == State::Closed {

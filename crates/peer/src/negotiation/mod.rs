@@ -38,6 +38,8 @@ pub struct Negotiation {
     created_answer: Option<Local>,
     /// Username fragments that a restart is to replace: W3C webrtc-pc §4.4.2 \[\[LocalIceCredentialsToReplace]].
     to_replace: Vec<String>,
+    /// Is a restart wanted so much that negotiation is needed for it?
+    restart_requested: bool,
 }
 
 /// Whose description.
@@ -67,6 +69,7 @@ impl Negotiation {
             created_offer: None,
             created_answer: None,
             to_replace: Vec::new(),
+            restart_requested: false,
         }
     }
 
@@ -143,6 +146,13 @@ impl Negotiation {
     /// Asks for new ICE credentials in the next offer (W3C webrtc-pc §4.4.2 restartIce). Without effect before the
     /// first description of ours.
     pub fn request_restart(&mut self) {
+        self.require_restart();
+        self.restart_requested = self.restart_wanted();
+    }
+
+    /// The ICE configuration changed: the next offer, whenever it is made, has new credentials (RFC 8829 §4.1.18, the
+    /// "needs-ice-restart" bit). Without effect before the first description of ours.
+    pub fn require_restart(&mut self) {
         if self.closed {
             return;
         }
@@ -198,7 +208,7 @@ impl Negotiation {
     pub fn negotiation_needed(&self, wants_data: bool) -> bool {
         let covered = self.current.as_ref().is_some_and(|current| current.agreed.is_some());
         let stable = !self.closed && matches!(self.state, State::Stable);
-        stable && ((wants_data && !covered) || self.restart_wanted())
+        stable && ((wants_data && !covered) || self.restart_requested)
     }
 
     /// RTCSignalingState.
@@ -446,6 +456,7 @@ impl Negotiation {
         let fragment = current.local.credentials().map(|credentials| &credentials.ufrag);
         if !fragment.is_some_and(|fragment| self.to_replace.contains(fragment)) {
             self.to_replace.clear();
+            self.restart_requested = false;
         }
         self.current = Some(current);
         self.created_offer = None;

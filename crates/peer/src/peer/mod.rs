@@ -40,6 +40,10 @@ pub struct Peer {
     gathering: GatheringState,
     /// A local description waits for the owner's addresses.
     gathers: bool,
+    /// Host addresses are not offered (RFC 8829 §3.5.3).
+    relay_only: bool,
+    /// A local description was set once.
+    is_described: bool,
     ice: ice::Agent,
     ice_state: ice::State,
     /// Set once offer and answer are in place.
@@ -135,6 +139,8 @@ impl Peer {
             early_candidates: Vec::new(),
             gathering: GatheringState::New,
             gathers: false,
+            relay_only: false,
+            is_described: false,
             ice_state: agent.state(),
             ice: agent,
             dtls_role: None,
@@ -349,6 +355,7 @@ impl Peer {
         }
         self.set_gathering(GatheringState::Gathering);
         match address {
+            Some(_) if self.relay_only => {}
             Some((address, announced)) => self.ice.add_announced_candidate(now, address, announced),
             None => self.ice.set_gathering_complete(now),
         }

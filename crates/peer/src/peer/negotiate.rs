@@ -47,6 +47,7 @@ impl Peer {
         self.refuse_when_ended()?;
         let local = self.local_transport(description.kind);
         let change = self.negotiation.set_local(&local, description)?;
+        self.is_described = true;
         self.apply(now, change);
         Ok(())
     }
@@ -154,6 +155,22 @@ impl Peer {
     pub fn restart_ice(&mut self, now: Instant) {
         self.negotiation.request_restart();
         self.settle(now);
+    }
+
+    /// The ICE candidate policy (RFC 8829 §3.5.3): with `true` only relayed candidates may be used, of which this peer has
+    /// none, so that [`add_local_candidate`](Self::add_local_candidate) is without effect. At first `false`.
+    ///
+    /// RFC 8829 §4.1.18: "Any change to the ICE candidate policy affects the next gathering phase." Once one has begun, the next
+    /// offer therefore has new credentials; that alone does not make negotiation needed.
+    pub fn set_relay_only(&mut self, relay_only: bool) {
+        if std::mem::replace(&mut self.relay_only, relay_only) != relay_only {
+            self.negotiation.require_restart();
+        }
+    }
+
+    /// Was a local description set, whatever became of it?
+    pub fn is_described(&self) -> bool {
+        self.is_described
     }
 
     /// Asks for a new SCTP association in place of the one there is, on the same DTLS association: the next offer has a new

@@ -4,8 +4,8 @@ use super::state::{Item, Outcome};
 use super::{ChannelHandle, PeerConnection};
 use crate::channel::DataChannel;
 use crate::{
-    Error, ErrorName, IceCandidate, IceConnectionState, IceGatheringState, PeerConnectionState,
-    SignalingState,
+    Error, ErrorName, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
+    PeerConnectionState, SignalingState,
 };
 use futures_core::Stream;
 use std::future::poll_fn;
@@ -29,6 +29,8 @@ pub enum Event {
     ConnectionStateChange(PeerConnectionState),
     /// A candidate to signal to the peer; `None`: there are no more.
     IceCandidate(Option<IceCandidate>),
+    /// An ICE server gave no candidate.
+    IceCandidateError(IceCandidateError),
     /// The peer opened a channel.
     DataChannel(DataChannel),
     /// The connection has ended. The last event.
@@ -73,6 +75,7 @@ impl Events {
                 Item::Ice(state) => Event::IceConnectionStateChange(state),
                 Item::Connection(state) => Event::ConnectionStateChange(state),
                 Item::Candidate(candidate) => Event::IceCandidate(candidate),
+                Item::CandidateError(error) => Event::IceCandidateError(error),
                 Item::Closed(reason) => Event::Closed(reason),
                 Item::Described(_)
                 | Item::Incoming(_)

@@ -1,8 +1,8 @@
 //! Where the closures of the browser face are kept.
 
 use crate::{
-    IceCandidate, IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
-    channel::DataChannel,
+    IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState, PeerConnectionState,
+    SignalingState, channel::DataChannel,
 };
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,7 @@ pub(crate) struct ConnectionHandlers {
     pub(crate) ice_connection_state: Slot<dyn FnMut(IceConnectionState) + Send>,
     pub(crate) connection_state: Slot<dyn FnMut(PeerConnectionState) + Send>,
     pub(crate) ice_candidate: Slot<dyn FnMut(Option<IceCandidate>) + Send>,
+    pub(crate) ice_candidate_error: Slot<dyn FnMut(IceCandidateError) + Send>,
     pub(crate) data_channel: Slot<dyn FnMut(DataChannel) + Send>,
     retired: bool,
 }

@@ -27,6 +27,7 @@ pub(crate) struct Inner {
     /// Held while an endpoint is bound, so that there is one.
     binding: Mutex<()>,
     runtime: Runtime,
+    /// But for the browser's part, which is in the state.
     pub(crate) configuration: Configuration,
 }
 
@@ -34,12 +35,12 @@ impl Inner {
     /// With `link` it is on an endpoint already.
     pub(crate) fn new(
         peer: Peer,
-        configuration: Configuration,
+        mut configuration: Configuration,
         runtime: Runtime,
         link: Option<Link>,
     ) -> Self {
         Self {
-            state: Mutex::new(State::new(peer, &configuration)),
+            state: Mutex::new(State::new(peer, &mut configuration)),
             handlers: Mutex::default(),
             handles: AtomicUsize::new(0),
             queued: AtomicBool::new(false),

@@ -1,6 +1,7 @@
 //! `RTCPeerConnection`.
 
 mod close;
+mod configuration;
 mod events;
 pub(crate) mod handlers;
 mod inner;
@@ -16,8 +17,8 @@ use crate::channel::{DataChannel, DataChannelInit};
 use crate::endpoint::Link;
 use crate::stats::{self, Clock, StatsReport};
 use crate::{
-    Configuration, Error, ErrorName, IceCandidate, IceConnectionState, IceGatheringState,
-    PeerConnectionState, SignalingState, endpoint,
+    Configuration, Error, ErrorName, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
+    IceTransportPolicy, PeerConnectionState, SignalingState, endpoint,
 };
 use handlers::{ConnectionHandlers, Slot};
 use rand::TryRng;
@@ -78,7 +79,8 @@ impl PeerConnection {
     ///
     /// `InvalidStateError` outside of a tokio runtime, whose sockets and timers the connection uses.
     /// `InvalidAccessError` when a certificate of the configuration has expired. `OperationError` when the system has no
-    /// randomness or OpenSSL makes no certificate.
+    /// randomness or OpenSSL makes no certificate. `NotSupportedError`, `SyntaxError` and `InvalidAccessError` as
+    /// [`set_configuration`](Self::set_configuration) has them.
     pub fn new(configuration: Configuration) -> Result<Self, Error> {
         Self::linked(configuration, endpoint::runtime()?, None)
     }
@@ -90,11 +92,13 @@ impl PeerConnection {
         link: Option<Link>,
     ) -> Result<Self, Error> {
         let identities = configuration.identities()?;
+        configuration.rtc.check(None, false)?;
         let mut seed = [0; 32];
         SysRng.try_fill_bytes(&mut seed).map_err(|error| {
             Error::new(ErrorName::OperationError, format!("no randomness from the system: {error}"), "")
         })?;
-        let peer = Peer::new(configuration.peer.clone(), identities, seed, endpoint::now());
+        let mut peer = Peer::new(configuration.peer.clone(), identities, seed, endpoint::now());
+        peer.set_relay_only(configuration.rtc.ice_transport_policy == IceTransportPolicy::Relay);
         Ok(Self(Handle::new(Arc::new(Inner::new(peer, configuration, runtime, link)))))
     }
 
@@ -251,6 +255,11 @@ impl PeerConnection {
     pub fn on_ice_candidate(&self, handler: impl FnMut(Option<IceCandidate>) + Send + 'static) {
         let put = |handlers: &mut ConnectionHandlers| handlers.ice_candidate.replace(Box::new(handler));
         self.set(put, |state| state.replay(|item| matches!(item, Item::Candidate(_))));
+    }
+
+    /// Called for each URL of an ICE server whenever candidates are gathered, because servers are not used.
+    pub fn on_ice_candidate_error(&self, handler: impl FnMut(IceCandidateError) + Send + 'static) {
+        self.set(|handlers| handlers.ice_candidate_error.replace(Box::new(handler)), |_| {});
     }
 
     /// Called with each channel that the peer opens. It is open already, its `on_open` comes after this, and no message

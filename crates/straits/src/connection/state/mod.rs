@@ -8,8 +8,8 @@ mod items;
 use crate::channel::ChannelShared;
 use crate::wakers::{WakerSet, wake_all};
 use crate::{
-    Configuration, DataChannelState, IceCandidate, IceConnectionState, IceGatheringState,
-    PeerConnectionState, SessionDescription, SignalingState,
+    Configuration, DataChannelState, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
+    PeerConnectionState, RtcConfiguration, SessionDescription, SignalingState,
 };
 use chain::{Answer, Chain};
 use items::Items;
@@ -20,7 +20,7 @@ use std::task::{Context, Waker};
 use std::time::Instant;
 use straits_peer::ice::Route;
 use straits_peer::sctp::{self, ChannelCloseReason, ChannelEvent, ChannelId};
-use straits_peer::{CloseReason, DescriptionKind, Event as PeerEvent, Peer};
+use straits_peer::{CloseReason, DescriptionKind, Event as PeerEvent, GatheringState, Peer};
 
 pub(crate) use chain::{AddIceCandidate, Ticket};
 
@@ -39,6 +39,7 @@ pub(crate) struct State {
     /// Are there others by now?
     is_described: bool,
     chain: Chain,
+    pub(crate) rtc: RtcConfiguration,
     pub(crate) channels: BTreeMap<ChannelId, Entry>,
     /// For the dispatcher, in order.
     items: Items,
@@ -124,6 +125,7 @@ pub(crate) enum Item {
     Ice(IceConnectionState),
     Connection(PeerConnectionState),
     Candidate(Option<IceCandidate>),
+    CandidateError(IceCandidateError),
     Incoming(ChannelId),
     Open(ChannelId),
     Readable(ChannelId),
@@ -181,7 +183,8 @@ impl Outcome {
 }
 
 impl State {
-    pub(crate) fn new(peer: Peer, configuration: &Configuration) -> Self {
+    /// Takes the browser's part out of the configuration.
+    pub(crate) fn new(peer: Peer, configuration: &mut Configuration) -> Self {
         Self {
             peer,
             published: Published {
@@ -194,6 +197,7 @@ impl State {
             described: Arc::default(),
             is_described: true,
             chain: Chain::default(),
+            rtc: std::mem::take(&mut configuration.rtc),
             channels: BTreeMap::new(),
             items: Items::default(),
             dispatcher: Dispatcher::default(),
@@ -272,6 +276,11 @@ impl State {
             PeerEvent::SignalingStateChanged(state) => self.deliver(Item::Signaling(state.into()), outcome),
             PeerEvent::IceGatheringStateChanged(state) => {
                 self.deliver(Item::Gathering(state.into()), outcome);
+                if state == GatheringState::Gathering {
+                    for error in IceCandidateError::of_servers(&self.rtc.ice_servers) {
+                        self.deliver(Item::CandidateError(error), outcome);
+                    }
+                }
             }
             PeerEvent::IceStateChanged(state) => self.deliver(Item::Ice(state.into()), outcome),
             PeerEvent::ConnectionStateChanged(state) => self.deliver(Item::Connection(state.into()), outcome),
@@ -367,7 +376,7 @@ impl State {
             }
             Item::NegotiationNeeded => timely = self.is_negotiation_due(),
             Item::Described(descriptions) => self.descriptions = descriptions.clone(),
-            Item::Candidate(_) => {}
+            Item::Candidate(_) | Item::CandidateError(_) => {}
             Item::Incoming(id)
             | Item::Open(id)
             | Item::Readable(id)
@@ -535,6 +544,7 @@ impl Item {
             | Self::Ice(_)
             | Self::Connection(_)
             | Self::Candidate(_)
+            | Self::CandidateError(_)
             | Self::Closed(_) => None,
         }
     }

@@ -1,11 +1,21 @@
 //! Settings of a connection.
 
+mod ice_server;
+mod rtc;
+
+pub use ice_server::IceServer;
+pub use rtc::{BundlePolicy, IceTransportPolicy, RtcConfiguration, RtcpMuxPolicy};
+
 use crate::{EndpointConfiguration, Error, ErrorName};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use straits_peer::dtls::{Identities, Identity};
 
 /// The settings of a [`PeerConnection`](crate::PeerConnection), with chained setters.
+///
+/// Those that browsers have as well are an [`RtcConfiguration`], which
+/// [`PeerConnection::set_configuration`](crate::PeerConnection::set_configuration) can replace; all others hold for the life of
+/// the connection.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -15,7 +25,7 @@ use straits_peer::dtls::{Identities, Identity};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    pub(crate) certificates: Vec<Identity>,
+    pub(crate) rtc: RtcConfiguration,
     /// Of the endpoint that the connection has for itself.
     pub(crate) endpoint: EndpointConfiguration,
     pub(crate) drop_timeout: Duration,
@@ -25,6 +35,16 @@ pub struct Configuration {
 }
 
 impl Configuration {
+    /// The browser's part: ICE servers, policies, certificates.
+    ///
+    /// Default: all members have the W3C text's defaults. It replaces what was set before, the
+    /// [`certificate`](Self::certificate) as well. [`PeerConnection::new`](crate::PeerConnection::new) checks it.
+    #[must_use]
+    pub fn rtc(mut self, rtc: RtcConfiguration) -> Self {
+        self.rtc = rtc;
+        self
+    }
+
     /// The certificate with its key.
     ///
     /// Default: a fresh self-signed ECDSA P-256 certificate for each connection. Making one costs a fraction of a
@@ -40,7 +60,7 @@ impl Configuration {
     /// between the kinds. Default: none given, see [`certificate`](Self::certificate).
     #[must_use]
     pub fn certificates(mut self, certificates: impl IntoIterator<Item = Identity>) -> Self {
-        self.certificates = certificates.into_iter().collect();
+        self.rtc.certificates = certificates.into_iter().collect();
         self
     }
 
@@ -117,11 +137,11 @@ impl Configuration {
     /// W3C webrtc-pc §4.4.1: "If the value of certificate.expires is less than the current time, throw an
     /// InvalidAccessError".
     pub(crate) fn identities(&self) -> Result<Identities, Error> {
-        let Some((first, more)) = self.certificates.split_first() else {
+        let Some((first, more)) = self.rtc.certificates.split_first() else {
             return Ok(Identity::generate()?.into());
         };
         let now = SystemTime::now();
-        if self.certificates.iter().any(|certificate| certificate.expires() < now) {
+        if self.rtc.certificates.iter().any(|certificate| certificate.expires() < now) {
             return Err(Error::new(
                 ErrorName::InvalidAccessError,
                 "the certificate has expired",
@@ -135,7 +155,7 @@ impl Configuration {
 impl Default for Configuration {
     fn default() -> Self {
         Self {
-            certificates: Vec::new(),
+            rtc: RtcConfiguration::default(),
             endpoint: EndpointConfiguration::default(),
             drop_timeout: DROP_TIMEOUT,
             high_water_mark: HIGH_WATER_MARK,
