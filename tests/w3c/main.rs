@@ -13,6 +13,7 @@ mod buffered;
 mod candidates;
 mod certificates;
 mod closing;
+mod configuration;
 mod create;
 mod descriptions;
 mod operations;

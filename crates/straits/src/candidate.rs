@@ -53,7 +53,8 @@ impl IceCandidate {
         sdp_mid: Option<&str>,
         sdp_mline_index: Option<u16>,
     ) -> Result<Self, Error> {
-        // W3C webrtc-pc §4.8.1: "If both the sdpMid and sdpMLineIndex members … are null, throw a TypeError."
+        // W3C webrtc-pc §4.8.1: "If both the sdpMid and sdpMLineIndex members of candidateInitDict are null, throw a
+        // TypeError."
         if sdp_mid.is_none() && sdp_mline_index.is_none() {
             let what = "a candidate needs sdp_mid or sdp_mline_index";
             return Err(Error::new(ErrorName::TypeError, what, "say which section it belongs to"));
@@ -71,11 +72,7 @@ impl IceCandidate {
     /// What flows there. Data channels have the component `rtp`.
     #[must_use]
     pub fn component(&self) -> Option<IceComponent> {
-        match self.parsed()?.component {
-            1 => Some(IceComponent::Rtp),
-            2 => Some(IceComponent::Rtcp),
-            _ => None,
-        }
+        component(self.parsed()?.component)
     }
 
     /// The priority (RFC 8445 §5.1.2); the highest is the most preferred.
@@ -93,11 +90,7 @@ impl IceCandidate {
     /// The transport protocol, UDP or TCP.
     #[must_use]
     pub fn protocol(&self) -> Option<IceProtocol> {
-        match self.parsed()?.transport {
-            Transport::Udp => Some(IceProtocol::Udp),
-            Transport::Other(name) if name == "tcp" => Some(IceProtocol::Tcp),
-            _ => None,
-        }
+        protocol(&self.parsed()?.transport)
     }
 
     /// The port at its address.
@@ -118,15 +111,11 @@ impl IceCandidate {
         })
     }
 
-    /// Who connects, for TCP.
+    /// Who connects; `None` but for TCP.
     #[must_use]
     pub fn tcp_type(&self) -> Option<IceTcpCandidateType> {
-        match self.parsed()?.tcp_type?.as_str() {
-            "active" => Some(IceTcpCandidateType::Active),
-            "passive" => Some(IceTcpCandidateType::Passive),
-            "so" => Some(IceTcpCandidateType::So),
-            _ => None,
-        }
+        let parsed = self.parsed().filter(|parsed| protocol(&parsed.transport) == Some(IceProtocol::Tcp))?;
+        tcp_type(&parsed.tcp_type?)
     }
 
     /// The address that a reflexive or relayed candidate derives from; often hidden as `0.0.0.0`.
@@ -141,8 +130,39 @@ impl IceCandidate {
         Some(self.parsed()?.related?.1)
     }
 
+    /// W3C webrtc-pc §4.8.1: "If any field in the parse result represents an invalid value for the corresponding attribute in
+    /// iceCandidate, abort these steps", and all stay null.
     fn parsed(&self) -> Option<Candidate> {
-        self.candidate.parse().ok()
+        let parsed: Candidate = self.candidate.parse().ok()?;
+        let is_valid = component(parsed.component).is_some()
+            && protocol(&parsed.transport).is_some()
+            && parsed.tcp_type.as_deref().is_none_or(|name| tcp_type(name).is_some());
+        is_valid.then_some(parsed)
+    }
+}
+
+fn component(id: u16) -> Option<IceComponent> {
+    match id {
+        1 => Some(IceComponent::Rtp),
+        2 => Some(IceComponent::Rtcp),
+        _ => None,
+    }
+}
+
+fn protocol(transport: &Transport) -> Option<IceProtocol> {
+    match transport {
+        Transport::Udp => Some(IceProtocol::Udp),
+        Transport::Other(name) if name == "tcp" => Some(IceProtocol::Tcp),
+        _ => None,
+    }
+}
+
+fn tcp_type(name: &str) -> Option<IceTcpCandidateType> {
+    match name {
+        "active" => Some(IceTcpCandidateType::Active),
+        "passive" => Some(IceTcpCandidateType::Passive),
+        "so" => Some(IceTcpCandidateType::So),
+        _ => None,
     }
 }
 

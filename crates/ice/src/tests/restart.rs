@@ -120,3 +120,20 @@ fn that_never_finds_a_route_fails() {
         assert_eq!(states, [State::Disconnected, State::Checking, State::Failed]);
     }
 }
+
+/// The owner has no address for the new generation: nothing can come of it, and the old route ends with it.
+#[test]
+fn without_candidates_fails_although_the_old_route_works() {
+    let mut net = connected(conditions(), seed());
+    let now = net.now();
+    net.a.agent.forget_local_candidates();
+    net.a.agent.restart(now);
+    net.b.agent.restart(now);
+    net.a.drain(now);
+    assert_eq!((net.a.take_events(), net.a.agent.is_gathering_complete()), (vec![], false));
+    signal(&mut net);
+    assert_eq!(net.a.agent.state(), State::Connected, "addresses may still come");
+    net.a.agent.set_gathering_complete(now);
+    assert_eq!(net.a.agent.failure_reason(), Some(FailureReason::NoCandidatePair));
+    assert!(!net.a.agent.may_send());
+}

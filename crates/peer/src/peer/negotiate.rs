@@ -98,7 +98,7 @@ impl Peer {
         let current = Gathered {
             ufrag: self.local_ufrag(),
             candidates: self.ice.local_candidates(),
-            is_complete: self.gathering == GatheringState::Complete,
+            is_complete: self.ice.is_gathering_complete(),
         };
         let replaced = self.ice.replaced_local_candidates();
         let ufrag = replaced.first().and_then(|candidate| candidate.ufrag.as_deref());
@@ -213,7 +213,7 @@ impl Peer {
             max_message_size: self.config.max_message_size,
             wants_data: self.wants_data,
             candidates,
-            end_of_candidates: !renews && self.gathering == GatheringState::Complete,
+            end_of_candidates: !renews && self.ice.is_gathering_complete(),
         }
     }
 

@@ -168,3 +168,21 @@ fn changes_in_a_running_session() {
     );
     assert_eq!(a.state(), SignalingState::HaveLocalOffer);
 }
+
+/// RFC 8829 §4.1.18: a changed configuration asks for new credentials in the next offer, and for no offer.
+#[test]
+fn changed_configuration_waits_for_the_next_offer() {
+    let (mut a, mut b) = (Side::new('a'), Side::new('b'));
+    a.negotiation.require_restart();
+    assert!(!a.negotiation.restart_wanted(), "nothing to replace yet");
+    exchange(&mut a, &mut b);
+    a.negotiation.require_restart();
+    assert!(a.negotiation.restart_wanted() && !a.negotiation.negotiation_needed(true));
+    a.negotiation.request_restart();
+    assert!(a.negotiation.negotiation_needed(true));
+    a.negotiation.require_restart();
+    assert!(a.negotiation.negotiation_needed(true), "one wish does not undo the other");
+    a.renew('c');
+    exchange(&mut a, &mut b);
+    assert!(!a.negotiation.restart_wanted() && !a.negotiation.negotiation_needed(true));
+}
