@@ -1,12 +1,13 @@
 //! Candidates, gathering, and the states of ICE and of the connection.
 
 use super::support::{
-    Journal, configuration, connect, end, negotiate, offerer, peer, soon, trickle, with_lines,
+    Journal, configuration, connect, end, line, negotiate, offerer, peer, soon, trickle, with_lines,
 };
 use futures_util::FutureExt;
 use straits::{
-    DataChannelInit, ErrorName, IceCandidate, IceConnectionState, IceGatheringState, PeerConnection,
-    PeerConnectionState, SignalingState,
+    DataChannelInit, ErrorName, IceCandidate, IceCandidateType, IceComponent, IceConnectionState,
+    IceGatheringState, IceProtocol, IceTcpCandidateType, PeerConnection, PeerConnectionState,
+    SessionDescription, SignalingState,
 };
 
 /// Both have their descriptions, and no candidates.
@@ -82,6 +83,88 @@ async fn ice_06_08_a_candidate_shows_in_the_description() {
     }
 }
 
+/// One type is both: what the constructor makes and what was read as the dictionary do the same.
+#[tokio::test]
+async fn ice_07_an_object_works_like_the_dictionary() {
+    let object = IceCandidate::new(GOOD, Some("0"), None).unwrap();
+    let dictionary = format!(r#"{{"candidate":"{GOOD}","sdpMid":"0"}}"#);
+    for good in [object, serde_json::from_str(&dictionary).unwrap()] {
+        let [a, b] = described().await;
+        assert_eq!(add(&a, good), None);
+        assert!(remote_sdp(&a).contains(" 192.0.2.9 58041 typ host"), "{}", remote_sdp(&a));
+        end([a, b]).await;
+    }
+}
+
+/// One that was offered audio (mid `audio`, username fragment `other`) before data (mid `0`, as `offerer` has it).
+async fn with_two_sections() -> (PeerConnection, PeerConnection, String) {
+    let (a, b) = (offerer(), peer());
+    let offer = a.create_offer().await.unwrap();
+    let fingerprint = line(&offer, "a=fingerprint:").unwrap();
+    let audio = format!(
+        "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:audio\r\na=ice-ufrag:other\r\n\
+         a=ice-pwd:aaaaaaaaaaaaaaaaaaaaaaaa\r\na=fingerprint:{fingerprint}\r\na=setup:actpass\r\na=rtcp-mux\r\n"
+    );
+    let fragment = line(&offer, "a=ice-ufrag:").unwrap().to_owned();
+    let sdp = offer.sdp.replacen("m=application", &format!("{audio}m=application"), 1);
+    b.set_remote_description(SessionDescription::offer(sdp)).await.unwrap();
+    (b, a, fragment)
+}
+
+/// The lines from each `m=` on.
+fn sections(sdp: &str) -> Vec<&str> {
+    let starts: Vec<usize> = sdp.match_indices("\r\nm=").map(|(at, _)| at + 2).collect();
+    let ends = starts.iter().skip(1).copied().chain([sdp.len()]);
+    starts.iter().zip(ends).map(|(&start, end)| &sdp[start..end]).collect()
+}
+
+#[tokio::test]
+async fn ice_10_candidates_of_several_sections() {
+    let (b, a, fragment) = with_two_sections().await;
+    let of = |mid: &str, index, fragment: &str, text: &str| IceCandidate {
+        username_fragment: Some(fragment.into()),
+        ..IceCandidate::new(text, Some(mid), Some(index)).unwrap()
+    };
+    let texts = [1, 2, 3]
+        .map(|host| format!("candidate:{host} 1 udp 2113937151 192.0.2.{host} 58041 typ host generation 0"));
+    assert_eq!(add(&b, of("audio", 0, "other", &texts[0])), None);
+    assert_eq!(add(&b, of("0", 1, &fragment, &texts[1])), None);
+    assert_eq!(add(&b, of("audio", 0, "other", &texts[2])), None);
+    let held = |sdp: &str| -> Vec<Vec<bool>> {
+        let has =
+            |section: &str| texts.iter().map(|text| section.contains(&format!("a={text}\r\n"))).collect();
+        sections(sdp).into_iter().map(has).collect()
+    };
+    let sdp = remote_sdp(&b);
+    assert_eq!(held(&sdp), [[true, false, true], [false, true, false]], "{sdp}");
+    assert!(!sdp.contains("a=end-of-candidates"));
+
+    let ended = |sdp: &str| -> Vec<bool> {
+        sections(sdp).iter().map(|section| section.ends_with("a=end-of-candidates\r\n")).collect()
+    };
+    assert_eq!(add(&b, of("audio", 0, "other", "")), None);
+    assert_eq!(ended(&remote_sdp(&b)), [true, false]);
+    assert_eq!(add(&b, of("0", 1, &fragment, "")), None);
+    assert_eq!((ended(&remote_sdp(&b)), held(&remote_sdp(&b))), (vec![true, true], held(&sdp)));
+    end([a, b]).await;
+}
+
+#[tokio::test]
+async fn ice_16_a_fragment_of_another_section() {
+    let (b, a, fragment) = with_two_sections().await;
+    for text in [GOOD, ""] {
+        for (mid, fragment) in [("audio", fragment.as_str()), ("0", "other")] {
+            let crossed = IceCandidate {
+                username_fragment: Some(fragment.into()),
+                ..IceCandidate::new(text, Some(mid), None).unwrap()
+            };
+            assert_eq!(add(&b, crossed), Some(ErrorName::OperationError));
+        }
+    }
+    assert!(!remote_sdp(&b).contains("a=candidate:") && !remote_sdp(&b).contains("a=end-of-candidates"));
+    end([a, b]).await;
+}
+
 #[tokio::test]
 async fn ice_11_12_13_14_15_what_cannot_be_added() {
     let [a, b] = described().await;
@@ -134,6 +217,101 @@ fn ice_31_35_37_a_candidate_as_json() {
     let json =
         r#"{"candidate":"whatever","sdpMid":"arbitrary text","sdpMLineIndex":null,"usernameFragment":null}"#;
     assert_eq!(serde_json::to_string(&odd).unwrap(), json);
+}
+
+#[test]
+fn ice_30_a_candidate_belongs_to_a_section() {
+    for text in ["", "garbage", GOOD] {
+        let error = IceCandidate::new(text, None, None).unwrap_err();
+        assert_eq!(error.name(), ErrorName::TypeError);
+        assert!(
+            IceCandidate::new(text, Some(""), None).is_ok() && IceCandidate::new(text, None, Some(0)).is_ok()
+        );
+    }
+}
+
+/// All parsed members, in the order of the text.
+type Parts = (
+    Option<String>,
+    Option<IceComponent>,
+    Option<u32>,
+    Option<String>,
+    Option<IceProtocol>,
+    Option<u16>,
+    Option<IceCandidateType>,
+    Option<IceTcpCandidateType>,
+    Option<String>,
+    Option<u16>,
+);
+
+fn parts(text: &str) -> Parts {
+    let of = IceCandidate::new(text, Some("audio1"), None).unwrap();
+    assert_eq!(of.candidate, text);
+    let related = (of.related_address(), of.related_port());
+    let (protocol, port, kind) = (of.protocol(), of.port(), of.kind());
+    let (foundation, component, priority) = (of.foundation(), of.component(), of.priority());
+    let (tcp_type, (address, port_of)) = (of.tcp_type(), related);
+    (foundation, component, priority, of.address(), protocol, port, kind, tcp_type, address, port_of)
+}
+
+#[test]
+fn ice_32_33_parts_of_candidates() {
+    let host = "candidate:1905690388 1 udp 2113937151 192.168.0.1 58041 typ host generation 0 ufrag thC8 network-cost 50";
+    let text = |text: &str| Some(text.to_owned());
+    let of_host = (
+        text("1905690388"),
+        Some(IceComponent::Rtp),
+        Some(2113937151),
+        text("192.168.0.1"),
+        Some(IceProtocol::Udp),
+        Some(58041),
+        Some(IceCandidateType::Host),
+        None,
+        None,
+        None,
+    );
+    assert_eq!(parts(host), of_host);
+    let reflexive = "candidate:435653019 2 tcp 1845501695 192.168.0.196 4444 typ srflx raddr www.example.com rport 22222 \
+                     tcptype active";
+    let of_reflexive = (
+        text("435653019"),
+        Some(IceComponent::Rtcp),
+        Some(1845501695),
+        text("192.168.0.196"),
+        Some(IceProtocol::Tcp),
+        Some(4444),
+        Some(IceCandidateType::Srflx),
+        Some(IceTcpCandidateType::Active),
+        text("www.example.com"),
+        Some(22222),
+    );
+    assert_eq!(parts(reflexive), of_reflexive);
+    let words = [of_reflexive.1.unwrap().as_str(), of_reflexive.4.unwrap().as_str()];
+    assert_eq!(words, ["rtcp", "tcp"]);
+    assert_eq!([of_host.6.unwrap().as_str(), of_reflexive.6.unwrap().as_str()], ["host", "srflx"]);
+}
+
+/// The last three have one field that no member can hold.
+#[test]
+fn ice_34_what_is_no_candidate_has_no_parts() {
+    for text in [
+        "",
+        "garbage",
+        "candidate:1 1 udp",
+        "candidate:1 3 udp 1 192.0.2.1 1 typ host",
+        "candidate:1 1 sctp 1 192.0.2.1 1 typ host",
+        "candidate:1 1 tcp 1 192.0.2.1 1 typ host tcptype odd",
+    ] {
+        assert_eq!(parts(text), Parts::default(), "{text}");
+    }
+}
+
+#[test]
+fn ice_38_a_description_has_a_type() {
+    for json in ["{}", r#"{"sdp":"v=0\r\n"}"#, r#"{"type":null}"#, r#"{"type":"other","sdp":""}"#] {
+        assert!(serde_json::from_str::<SessionDescription>(json).is_err(), "{json}");
+    }
+    assert!(serde_json::from_str::<SessionDescription>(r#"{"type":"offer"}"#).is_ok());
 }
 
 #[tokio::test]
