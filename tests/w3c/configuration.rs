@@ -107,7 +107,7 @@ async fn cfg_07_11_credentials_read_back() {
         mixed.credentials("user", "cred"),
     ];
     for server in good {
-        assert_eq!(both_ways(&[server.clone()]), Ok(vec![server]));
+        assert_eq!(both_ways(std::slice::from_ref(&server)), Ok(vec![server]));
     }
 }
 

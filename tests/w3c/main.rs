@@ -16,6 +16,7 @@ mod closing;
 mod configuration;
 mod create;
 mod descriptions;
+mod members;
 mod operations;
 mod sending;
 mod stats;

@@ -97,7 +97,10 @@
 //! - Dropping the last handle of a connection and its channels closes it in order (see [`PeerConnection`]).
 //! - Candidates that come before the remote description are held, and sending on a channel that opens later can be
 //!   awaited. [`Configuration::strict_w3c`] follows the letter where it matters.
-//! - The agent is ICE-lite: it needs a peer that reaches it directly. STUN and TURN servers are not used.
+//! - The agent is ICE-lite: it needs a peer that reaches it directly. STUN and TURN servers are not used; each that an
+//!   [`RtcConfiguration`] names is reported in [`on_ice_candidate_error`](PeerConnection::on_ice_candidate_error).
+//! - What browsers have in their configuration is an [`RtcConfiguration`], which [`PeerConnection::set_configuration`] can
+//!   replace; the rest of a [`Configuration`] is chosen once.
 //!
 //! # Certificates and statistics
 //!
