@@ -378,14 +378,14 @@ async fn fails(pair: &Pair) {
 }
 
 /// Offer and answer, then the candidates of both: those of a restart belong to descriptions that the other side must know.
-async fn negotiate_again(pair: &Pair) {
-    let mut found = [&pair.a, &pair.b].map(|connection| {
+async fn negotiate_again(a: &PeerConnection, b: &PeerConnection) {
+    let mut found = [a, b].map(|connection| {
         let (tell, told) = mpsc::unbounded_channel();
         connection.on_ice_candidate(move |candidate| drop(tell.send(candidate)));
         told
     });
-    negotiate(&pair.a, &pair.b).await;
-    for (found, to) in found.iter_mut().zip([&pair.b, &pair.a]) {
+    negotiate(a, b).await;
+    for (found, to) in found.iter_mut().zip([b, a]) {
         while let Some(candidate) = soon("a candidate", found.recv()).await.unwrap() {
             to.add_ice_candidate(candidate).await.unwrap();
         }
@@ -405,14 +405,14 @@ async fn cfg_17_18_relay_and_back() {
     let pair = connected().await;
     let first = fragment(&pair.a);
     assert_eq!(set(&pair.a, policy(IceTransportPolicy::Relay)), Ok(()));
-    negotiate_again(&pair).await;
+    negotiate_again(&pair.a, &pair.b).await;
     let second = fragment(&pair.a);
     assert_ne!(first, second);
     assert!(!pair.a.local_description().unwrap().sdp.contains("a=candidate:"));
     fails(&pair).await;
 
     assert_eq!(set(&pair.a, policy(IceTransportPolicy::All)), Ok(()));
-    negotiate_again(&pair).await;
+    negotiate_again(&pair.a, &pair.b).await;
     assert_ne!(second, fragment(&pair.a));
     soon("both to connect", async { tokio::try_join!(pair.a.connected(), pair.b.connected()) })
         .await
@@ -427,7 +427,7 @@ async fn cfg_19_there_and_back_restarts() {
     let (first, firsts) = (fragment(&pair.a), fragment(&pair.b));
     assert_eq!(set(&pair.a, policy(IceTransportPolicy::Relay)), Ok(()));
     assert_eq!(set(&pair.a, policy(IceTransportPolicy::All)), Ok(()));
-    negotiate_again(&pair).await;
+    negotiate_again(&pair.a, &pair.b).await;
     let (second, seconds) = (fragment(&pair.a), fragment(&pair.b));
     assert!(first != second && firsts != seconds);
     for connection in [&pair.a, &pair.b] {
@@ -438,6 +438,21 @@ async fn cfg_19_there_and_back_restarts() {
     negotiate(&pair.a, &pair.b).await;
     assert_eq!((fragment(&pair.a), fragment(&pair.b)), (second, seconds));
     pair.close().await;
+
+    // Without an old route, since no candidate of the first exchange was told: it is the restart that connects.
+    let (a, b) = (offerer(), peer());
+    a.on_ice_candidate(drop);
+    b.on_ice_candidate(drop);
+    negotiate(&a, &b).await;
+    gathered(&a).await;
+    gathered(&b).await;
+    let first = fragment(&a);
+    assert_eq!(set(&a, policy(IceTransportPolicy::Relay)), Ok(()));
+    assert_eq!(set(&a, policy(IceTransportPolicy::All)), Ok(()));
+    negotiate_again(&a, &b).await;
+    assert_ne!(first, fragment(&a));
+    soon("both to connect", async { tokio::try_join!(a.connected(), b.connected()) }).await.unwrap();
+    end([a, b]).await;
 }
 
 #[tokio::test]
