@@ -32,22 +32,28 @@ impl Driver {
         is_unblocked
     }
 
-    /// Everybody who has work, once. `true`: somebody's budget was used up.
+    /// Everybody who has work, once, up to a budget for all; who had no turn is first next time. `true`: a budget was used
+    /// up.
     pub(super) fn serve_all(&mut self, now: Instant) -> bool {
         let mut keys = std::mem::take(&mut self.ready);
+        let (mut served, mut built) = (0, 0);
         for &key in &keys {
-            self.serve(key, now);
+            if built >= BUDGET_OF_ALL {
+                break;
+            }
+            built += self.serve(key, now);
+            served += 1;
         }
-        keys.clear();
-        let more = !self.ready.is_empty();
+        keys.drain(..served);
         // Keep the larger allocation.
         keys.append(&mut self.ready);
         self.ready = keys;
-        more
+        !self.ready.is_empty()
     }
 
-    fn serve(&mut self, key: Key, now: Instant) {
-        let Some(connection) = self.connections.get_mut(&key) else { return };
+    /// Gives the number of bytes that it had to send.
+    fn serve(&mut self, key: Key, now: Instant) -> usize {
+        let Some(connection) = self.connections.get_mut(&key) else { return 0 };
         connection.is_ready = false;
         connection.inner.clear_queued();
         let segments = self.sockets.iter().map(Socket::max_segments).min().unwrap_or(1);
@@ -95,6 +101,7 @@ impl Driver {
         }
         self.outcome.deliver();
         self.timers.set(key, deadline);
+        let built = self.batch.len();
         self.send(key, now);
         self.do_chores(key, now);
         if is_over && is_drained && !self.is_blocked(key) {
@@ -102,6 +109,7 @@ impl Driver {
         } else if may_build && !is_drained {
             self.make_ready(key);
         }
+        built
     }
 
     fn is_blocked(&self, key: Key) -> bool {
@@ -210,3 +218,6 @@ fn blocked_socket(sockets: &[Socket], route: Option<Route>) -> Option<usize> {
 
 /// Bytes built for one connection before others have their turn, plus at most one run.
 const BUDGET: usize = 96 << 10;
+/// Bytes built for all connections before the sockets are read again: what the peers send meanwhile is to fit into their
+/// buffers.
+const BUDGET_OF_ALL: usize = 1 << 20;
