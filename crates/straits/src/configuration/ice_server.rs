@@ -100,7 +100,7 @@ enum Scheme {
 /// Host and port are those of RFC 3986 §3.2, so that names beyond ASCII stand there in their encoded form. Browsers apply the
 /// URL Standard, which encodes such names itself.
 fn scheme(url: &str) -> Option<Scheme> {
-    // RFC 5234 §2.3: "ABNF strings are case insensitive"
+    // RFC 5234 §2.3: literals of the grammar match in either case.
     let url = url.to_ascii_lowercase();
     let (scheme, rest) = url.split_once(':')?;
     let scheme = match scheme {
@@ -174,7 +174,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
 
 /// RFC 3986 §2.2.
 const SUB_DELIMS: &[u8] = b"!$&'()*+,;=";
-/// RFC 8489 §14.3 has room for 508 bytes, what came before it for 513; browsers draw the line here.
+/// W3C behaviour CFG-08. RFC 8489 §14.3 itself asks for "fewer than 509 bytes".
 const MAX_USERNAME: usize = 509;
 
 #[cfg(test)]
