@@ -241,11 +241,6 @@ impl Agent {
         &self.local_candidates
     }
 
-    /// Has the owner told that it has no more addresses?
-    pub fn is_gathering_complete(&self) -> bool {
-        self.local_gathering_complete
-    }
-
     /// The usable candidates of the peer, signalled and peer-reflexive ones.
     pub fn remote_candidates(&self) -> &[Candidate] {
         &self.remote_candidates
