@@ -31,7 +31,8 @@ impl Config {
     ///
     /// Default 30 s, the project's bound for a handshake: with the flight timer of an unknown RTT that is six resends.
     /// Shorter values give up on paths with heavy loss; longer ones keep the memory of peers that are gone. A server's time
-    /// runs from its creation too, so it is best made when ICE has a route.
+    /// runs from its creation too, so it is best made when ICE has a route. A handshake in which the peer has sent a fatal
+    /// alert and then nothing for 3 s fails at once.
     #[must_use]
     pub fn handshake_timeout(mut self, value: Duration) -> Self {
         self.handshake_timeout = value;

@@ -72,6 +72,11 @@ impl Intake {
         })
     }
 
+    /// Has a handshake message of the peer come?
+    pub(crate) fn has_heard(&self) -> bool {
+        self.highest_message.is_some()
+    }
+
     /// Our next flight is written: what came up to now is answered by it.
     pub(crate) fn flight_answered(&mut self) {
         self.answered_message = self.highest_message;

@@ -10,17 +10,23 @@ use tracing::{debug, trace};
 impl Session {
     pub(super) fn on_handshake_datagram(&mut self, now: Instant, datagram: &[u8]) {
         let inbox = &mut self.stream.get_mut().inbox;
+        let withheld = self.stats.alerts_withheld;
         let admitted = self.intake.admit_handshake(datagram, &self.config, inbox, &mut self.stats);
         trace!(role = ?self.role, len = datagram.len(), ?admitted, "handshake datagram");
         if admitted.excessive {
             self.end(CloseReason::TooMuchHandshakeData);
             return;
         }
+        if let Phase::Handshaking { begun, alert_deadline, .. } = &mut self.phase {
+            if admitted.control > 0 {
+                (*begun, *alert_deadline) = (true, None);
+            } else if self.stats.alerts_withheld > withheld && self.intake.has_heard() {
+                // A stranger's alert does not keep the peer from going on; who sent one itself says nothing more.
+                alert_deadline.get_or_insert(now + ALERT_GRACE);
+            }
+        }
         if admitted.control == 0 {
             return;
-        }
-        if let Phase::Handshaking { begun, .. } = &mut self.phase {
-            *begun = true;
         }
         let answered = self.drive(now);
         // RFC 6347 §4.2.4, case 2: "The implementation reads a retransmitted flight from the peer"
@@ -144,6 +150,8 @@ pub(super) fn remote_alert(reason: i32) -> Option<u8> {
     reason.checked_sub(ALERT_REASON_OFFSET).and_then(|alert| u8::try_from(alert).ok())
 }
 
+/// Silence after an unprotected fatal alert: several resends of the flight that was not answered.
+const ALERT_GRACE: Duration = Duration::from_secs(3);
 /// RFC 5246 §7.2.
 const BAD_CERTIFICATE: u8 = 42;
 /// OpenSSL's `SSL_AD_REASON_OFFSET`.

@@ -195,6 +195,8 @@ enum Phase {
         /// Whether a server has heard anything.
         begun: bool,
         deadline: Instant,
+        /// When an alert that nothing protected is believed after all, because the peer has been silent since.
+        alert_deadline: Option<Instant>,
     },
     Connected {
         overhead: usize,
@@ -238,6 +240,7 @@ impl Session {
             phase: Phase::Handshaking {
                 begun: role == Role::Client,
                 deadline: now + config.handshake_timeout,
+                alert_deadline: None,
             },
             config,
             expected,
@@ -274,7 +277,9 @@ impl Session {
     /// Fires what is due: resends the last flight, or ends a handshake that took too long. Harmless when early.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.phase {
-            Phase::Handshaking { deadline, .. } if deadline <= now => {
+            Phase::Handshaking { deadline, alert_deadline, .. }
+                if alert_deadline.unwrap_or(deadline).min(deadline) <= now =>
+            {
                 let suspected_alert = self.intake.suspected_alert;
                 self.end(CloseReason::HandshakeTimeout { suspected_alert });
             }
@@ -287,7 +292,9 @@ impl Session {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` when nothing is pending.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let limit = match self.phase {
-            Phase::Handshaking { deadline, .. } => Some(deadline),
+            Phase::Handshaking { deadline, alert_deadline, .. } => {
+                Some(alert_deadline.unwrap_or(deadline).min(deadline))
+            }
             Phase::Connected { flight_kept_until, .. } => flight_kept_until,
             Phase::Closed(_) => None,
         };

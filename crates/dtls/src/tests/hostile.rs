@@ -51,6 +51,30 @@ fn plaintext_alerts_are_withheld() {
     }
 }
 
+/// An alert of a stranger does not shorten the time that a slow peer has to begin, nor that of one that goes on.
+#[test]
+fn plaintext_alerts_end_nothing_that_goes_on() {
+    let fatal = plaintext_record(21, 9, &[2, 40]);
+    let mut pair = Pair::new();
+    let start = pair.now;
+    pair.client.receive(start, &fatal);
+    pair.client.session.handle_timeout(start + Duration::from_secs(20));
+    pair.client.collect(start);
+    assert_eq!(pair.client.events, []);
+
+    let mut pair = Pair::new();
+    for datagram in pair.client.take_sent(pair.now) {
+        pair.server.receive(pair.now, &datagram);
+    }
+    pair.server.receive(pair.now, &fatal);
+    for datagram in pair.server.take_sent(pair.now) {
+        pair.client.receive(pair.now, &datagram);
+    }
+    pair.now += Duration::from_secs(2);
+    pair.run();
+    pair.exchange();
+}
+
 /// Item 35: application data that nothing protects is dropped in every state.
 #[test]
 fn plaintext_data_is_dropped() {
