@@ -17,6 +17,7 @@ mod configuration;
 mod create;
 mod descriptions;
 mod members;
+mod objects;
 mod operations;
 mod sending;
 mod stats;

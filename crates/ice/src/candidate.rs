@@ -41,7 +41,7 @@ pub struct Candidate {
 impl Candidate {
     /// The address to which checks are sent: `None` unless it is component 1 over UDP at a literal address that can be
     /// one host's.
-    pub(crate) fn udp_address(&self) -> Option<SocketAddr> {
+    pub fn udp_address(&self) -> Option<SocketAddr> {
         let CandidateAddress::Ip(ip) = self.address else {
             return None;
         };

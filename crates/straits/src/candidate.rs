@@ -103,12 +103,7 @@ impl IceCandidate {
     #[must_use]
     #[doc(alias = "type")]
     pub fn kind(&self) -> Option<IceCandidateType> {
-        Some(match self.parsed()?.kind {
-            CandidateKind::Host => IceCandidateType::Host,
-            CandidateKind::ServerReflexive => IceCandidateType::Srflx,
-            CandidateKind::PeerReflexive => IceCandidateType::Prflx,
-            CandidateKind::Relayed => IceCandidateType::Relay,
-        })
+        Some(self.parsed()?.kind.into())
     }
 
     /// Who connects; `None` but for TCP.
@@ -239,6 +234,17 @@ impl IceCandidateError {
             error_text: "this agent is ICE-lite and uses no servers".to_owned(),
         };
         servers.iter().flat_map(|server| &server.urls).map(error).collect()
+    }
+}
+
+impl From<CandidateKind> for IceCandidateType {
+    fn from(kind: CandidateKind) -> Self {
+        match kind {
+            CandidateKind::Host => Self::Host,
+            CandidateKind::ServerReflexive => Self::Srflx,
+            CandidateKind::PeerReflexive => Self::Prflx,
+            CandidateKind::Relayed => Self::Relay,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::channel::{ChannelShared, DataChannel};
 use crate::connection::handlers::{self, call};
 use crate::connection::state::{Item, Outcome};
 use crate::connection::{ChannelHandle, Inner};
-use crate::{Error, endpoint};
+use crate::{DtlsTransportState, Error, endpoint};
 use std::future::poll_fn;
 use std::sync::Arc;
 use straits_peer::sctp::{ChannelCloseReason, ChannelId, ReceivedMessage};
@@ -59,15 +59,29 @@ impl Dispatcher {
                 None
             }
             Item::Gathering(state) => {
+                call(all, |h| &mut h.gathering_state, |f| f(state));
                 call(all, |h| &mut h.ice_gathering_state, |f| f(state));
                 None
             }
             Item::Ice(state) => {
+                call(all, |h| &mut h.ice_state, |f| f(state));
                 call(all, |h| &mut h.ice_connection_state, |f| f(state));
                 None
             }
             Item::Connection(state) => {
                 call(all, |h| &mut h.connection_state, |f| f(state));
+                None
+            }
+            Item::Dtls(state) => {
+                self.dtls(state);
+                None
+            }
+            Item::Sctp(state) => {
+                call(all, |h| &mut h.sctp_state, |f| f(state));
+                None
+            }
+            Item::SelectedPair => {
+                call(all, |h| &mut h.selected_pair, |f| f());
                 None
             }
             Item::Candidate(candidate) => {
@@ -118,6 +132,17 @@ impl Dispatcher {
             self.inner.lock().keep(item, &mut self.outcome.wakes);
             self.outcome.deliver();
         }
+    }
+
+    /// W3C webrtc-pc §5.5: an error is told before the state that it leads to.
+    fn dtls(&self, state: DtlsTransportState) {
+        if state == DtlsTransportState::Failed {
+            let reason = self.inner.lock().peer.close_reason().cloned();
+            if let Some(reason) = reason {
+                call(&self.inner.handlers, |h| &mut h.dtls_error, |f| f(Error::ended(reason)));
+            }
+        }
+        call(&self.inner.handlers, |h| &mut h.dtls_state, |f| f(state));
     }
 
     fn give(&self, id: ChannelId, handler: &mut dyn FnMut(DataChannel)) {

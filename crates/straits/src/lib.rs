@@ -129,6 +129,7 @@ mod message;
 mod names;
 mod states;
 mod stats;
+mod transport;
 mod wakers;
 
 pub use candidate::{
@@ -145,7 +146,7 @@ pub use error::{Error, ErrorCause, ErrorDetail, ErrorName};
 pub use message::{Message, Text};
 pub use states::{
     DataChannelState, DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState,
-    SignalingState,
+    SctpTransportState, SignalingState,
 };
 pub use stats::{
     CandidatePairStats, CertificateStats, DataChannelStats, DtlsRole, IceCandidateStats, IceRole,
@@ -154,6 +155,7 @@ pub use stats::{
 pub use straits_peer::dtls::{Fingerprint, HashFunction, Identity, IdentityError, KeyAlgorithm};
 pub use straits_peer::sctp::{ChannelCloseReason, ChannelStats};
 pub use straits_peer::{CloseReason, Config as LayerConfig, Stats as LayerStats, dtls, ice, sctp};
+pub use transport::{DtlsTransport, IceCandidatePair, IceParameters, IceTransport, SctpTransport};
 
 /// The sample of the README compiles and runs.
 #[cfg(doctest)]

@@ -120,6 +120,35 @@ state! {
     }
 }
 
+/// `RTCSctpTransportState`, W3C webrtc-pc §6.1.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SctpTransportState {
+    /// The association is being set up, or waits for DTLS.
+    Connecting,
+    /// Messages pass.
+    Connected,
+    /// The association has ended.
+    Closed,
+}
+
+impl SctpTransportState {
+    /// The string that a browser has for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl fmt::Display for SctpTransportState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 state! {
     /// `RTCDataChannelState`, W3C webrtc-pc §6.2.
     DataChannelState from sctp::ChannelState {

@@ -31,7 +31,7 @@ impl Agent {
         let priority = known.unwrap_or(candidate.priority);
         let is_new_base = self.bases.iter().all(|base| base.address != address);
         if is_new_base {
-            self.bases.push(Base { address, priority });
+            self.bases.push(Base { address, announced, priority });
         }
         if known.is_none() {
             self.local_candidates.push(candidate.clone());

@@ -132,9 +132,10 @@ impl Agent {
         self.ledger.selected_pair_changes
     }
 
-    /// Our candidate with this address.
+    /// Our candidate that stands for this address of ours, the local end of a route.
     pub fn local_candidate(&self, address: SocketAddr) -> Option<&Candidate> {
-        self.local_candidates.iter().find(|candidate| candidate.udp_address() == Some(address))
+        let announced = self.bases.iter().find(|base| base.address == address)?.announced;
+        self.local_candidates.iter().find(|candidate| candidate.udp_address() == Some(announced))
     }
 
     /// The candidates of the peer that [`remote_candidates`](Self::remote_candidates) has, and that of the selected route

@@ -358,6 +358,8 @@ impl Agent {
 #[derive(Clone, Copy, Debug)]
 struct Base {
     address: SocketAddr,
+    /// As the peer knows it.
+    announced: SocketAddr,
     /// Of the candidate that stands for it.
     priority: u32,
 }

@@ -101,9 +101,9 @@ impl Peer {
         self.channels.association()
     }
 
-    /// Does a local description have a data section? From then on there are transports (W3C webrtc-pc §4.4.1.5).
+    /// Does a description in force have a data section? From then on there are transports (W3C webrtc-pc §4.4.1.5).
     pub fn has_transports(&self) -> bool {
-        self.dtls_role.is_some() || self.negotiation.data_section().is_some()
+        self.negotiation.has_transport()
     }
 
     /// The role of this end in ICE: that of the agent once offer and answer are in place, before that the one that follows

@@ -236,7 +236,7 @@ impl Peer {
     }
 
     /// A candidate line as it is signalled, for our one section.
-    fn signalled(&self, candidate: String) -> IceCandidate {
+    pub fn signalled(&self, candidate: String) -> IceCandidate {
         let section = self.negotiation.data_section();
         IceCandidate {
             candidate,

@@ -4,8 +4,8 @@ use super::state::{Item, Outcome};
 use super::{ChannelHandle, PeerConnection};
 use crate::channel::DataChannel;
 use crate::{
-    Error, ErrorName, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
-    PeerConnectionState, SignalingState,
+    DtlsTransportState, Error, ErrorName, IceCandidate, IceCandidateError, IceConnectionState,
+    IceGatheringState, PeerConnectionState, SctpTransportState, SignalingState,
 };
 use futures_core::Stream;
 use std::future::poll_fn;
@@ -27,6 +27,13 @@ pub enum Event {
     IceConnectionStateChange(IceConnectionState),
     /// The state of the connection is this now.
     ConnectionStateChange(PeerConnectionState),
+    /// The state of the [`DtlsTransport`](crate::DtlsTransport) is this now.
+    DtlsTransportStateChange(DtlsTransportState),
+    /// The state of the [`SctpTransport`](crate::SctpTransport) is this now.
+    SctpTransportStateChange(SctpTransportState),
+    /// Data flows over another pair: see
+    /// [`IceTransport::selected_candidate_pair`](crate::IceTransport::selected_candidate_pair).
+    SelectedCandidatePairChange,
     /// A candidate to signal to the peer; `None`: there are no more.
     IceCandidate(Option<IceCandidate>),
     /// An ICE server gave no candidate.
@@ -74,6 +81,9 @@ impl Events {
                 Item::Gathering(state) => Event::IceGatheringStateChange(state),
                 Item::Ice(state) => Event::IceConnectionStateChange(state),
                 Item::Connection(state) => Event::ConnectionStateChange(state),
+                Item::Dtls(state) => Event::DtlsTransportStateChange(state),
+                Item::Sctp(state) => Event::SctpTransportStateChange(state),
+                Item::SelectedPair => Event::SelectedCandidatePairChange,
                 Item::Candidate(candidate) => Event::IceCandidate(candidate),
                 Item::CandidateError(error) => Event::IceCandidateError(error),
                 Item::Closed(reason) => Event::Closed(reason),

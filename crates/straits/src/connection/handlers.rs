@@ -1,8 +1,8 @@
 //! Where the closures of the browser face are kept.
 
 use crate::{
-    IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState, PeerConnectionState,
-    SignalingState, channel::DataChannel,
+    DtlsTransportState, Error, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
+    PeerConnectionState, SctpTransportState, SignalingState, channel::DataChannel,
 };
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,12 @@ pub(crate) struct ConnectionHandlers {
     pub(crate) ice_candidate: Slot<dyn FnMut(Option<IceCandidate>) + Send>,
     pub(crate) ice_candidate_error: Slot<dyn FnMut(IceCandidateError) + Send>,
     pub(crate) data_channel: Slot<dyn FnMut(DataChannel) + Send>,
+    pub(crate) sctp_state: Slot<dyn FnMut(SctpTransportState) + Send>,
+    pub(crate) dtls_state: Slot<dyn FnMut(DtlsTransportState) + Send>,
+    pub(crate) dtls_error: Slot<dyn FnMut(Error) + Send>,
+    pub(crate) ice_state: Slot<dyn FnMut(IceConnectionState) + Send>,
+    pub(crate) gathering_state: Slot<dyn FnMut(IceGatheringState) + Send>,
+    pub(crate) selected_pair: Slot<dyn FnMut() + Send>,
     retired: bool,
 }
 

@@ -269,7 +269,7 @@ impl PeerConnection {
         self.set(put, State::replay_incoming);
     }
 
-    fn set<F: ?Sized>(
+    pub(crate) fn set<F: ?Sized>(
         &self,
         put: impl FnOnce(&mut ConnectionHandlers) -> Slot<F>,
         replay: impl FnOnce(&mut State),

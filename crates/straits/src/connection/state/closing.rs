@@ -2,7 +2,10 @@
 
 use super::{Item, Outcome, State};
 use crate::channel::ChannelShared;
-use crate::{DataChannelState, IceConnectionState, PeerConnectionState, SignalingState};
+use crate::{
+    DataChannelState, DtlsTransportState, IceConnectionState, PeerConnectionState, SctpTransportState,
+    SignalingState,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -41,6 +44,8 @@ impl State {
         self.published.signaling = SignalingState::Closed;
         self.published.ice = IceConnectionState::Closed;
         self.published.connection = PeerConnectionState::Closed;
+        self.published.dtls = DtlsTransportState::Closed;
+        self.published.sctp = SctpTransportState::Closed;
         for entry in self.channels.values_mut() {
             entry.published = DataChannelState::Closed;
         }

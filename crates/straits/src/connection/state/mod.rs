@@ -8,8 +8,9 @@ mod items;
 use crate::channel::ChannelShared;
 use crate::wakers::{WakerSet, wake_all};
 use crate::{
-    Configuration, DataChannelState, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
-    PeerConnectionState, RtcConfiguration, SessionDescription, SignalingState,
+    Configuration, DataChannelState, DtlsTransportState, IceCandidate, IceCandidateError, IceConnectionState,
+    IceGatheringState, PeerConnectionState, RtcConfiguration, SctpTransportState, SessionDescription,
+    SignalingState,
 };
 use chain::{Answer, Chain};
 use items::Items;
@@ -83,6 +84,8 @@ pub(crate) struct Published {
     pub(crate) gathering: IceGatheringState,
     pub(crate) ice: IceConnectionState,
     pub(crate) connection: PeerConnectionState,
+    pub(crate) dtls: DtlsTransportState,
+    pub(crate) sctp: SctpTransportState,
 }
 
 /// The four descriptions of W3C webrtc-pc §4.4.2.
@@ -92,6 +95,8 @@ pub(crate) struct Descriptions {
     pub(crate) pending_local: Option<SessionDescription>,
     pub(crate) current_remote: Option<SessionDescription>,
     pub(crate) pending_remote: Option<SessionDescription>,
+    /// Does one of them have a data section in use?
+    pub(crate) has_transports: bool,
 }
 
 /// One channel.
@@ -124,6 +129,9 @@ pub(crate) enum Item {
     Gathering(IceGatheringState),
     Ice(IceConnectionState),
     Connection(PeerConnectionState),
+    Dtls(DtlsTransportState),
+    Sctp(SctpTransportState),
+    SelectedPair,
     Candidate(Option<IceCandidate>),
     CandidateError(IceCandidateError),
     Incoming(ChannelId),
@@ -192,6 +200,8 @@ impl State {
                 gathering: IceGatheringState::New,
                 ice: IceConnectionState::New,
                 connection: PeerConnectionState::New,
+                dtls: DtlsTransportState::New,
+                sctp: SctpTransportState::Connecting,
             },
             descriptions: Arc::default(),
             described: Arc::default(),
@@ -256,6 +266,7 @@ impl State {
             pending_local: of(DescriptionKind::PendingLocal),
             current_remote: of(DescriptionKind::CurrentRemote),
             pending_remote: of(DescriptionKind::PendingRemote),
+            has_transports: self.peer.has_transports(),
         };
         if *self.described != descriptions {
             self.described = Arc::new(descriptions);
@@ -295,9 +306,11 @@ impl State {
                 self.wake_everybody(outcome);
                 self.deliver(Item::Closed(reason), outcome);
             }
-            PeerEvent::RouteSelected(route) => self.chores.push(Chore::RouteSelected(route)),
-            // The DTLS state has no public face yet.
-            PeerEvent::DtlsStateChanged(_) => {}
+            PeerEvent::RouteSelected(route) => {
+                self.chores.push(Chore::RouteSelected(route));
+                self.deliver(Item::SelectedPair, outcome);
+            }
+            PeerEvent::DtlsStateChanged(state) => self.deliver(Item::Dtls(state.into()), outcome),
             event => tracing::debug!(?event, "event without a meaning for the facade"),
         }
     }
@@ -324,7 +337,11 @@ impl State {
                 }
                 self.deliver(Item::ChannelClosed(id, reason), outcome);
             }
-            ChannelEvent::Established | ChannelEvent::Restarted | ChannelEvent::AssociationClosed(_) => {}
+            ChannelEvent::Established => self.deliver(Item::Sctp(SctpTransportState::Connected), outcome),
+            ChannelEvent::AssociationClosed(_) => {
+                self.deliver(Item::Sctp(SctpTransportState::Closed), outcome);
+            }
+            ChannelEvent::Restarted => {}
             event => tracing::debug!(?event, "channel event without a meaning for the facade"),
         }
     }
@@ -367,6 +384,8 @@ impl State {
             Item::Gathering(state) => self.published.gathering = *state,
             Item::Ice(state) => self.published.ice = *state,
             Item::Connection(state) => self.published.connection = *state,
+            Item::Dtls(state) => self.published.dtls = *state,
+            Item::Sctp(state) => self.published.sctp = *state,
             Item::Closed(_) => {
                 self.published.signaling = SignalingState::Closed;
                 if self.published.connection != PeerConnectionState::Failed {
@@ -376,7 +395,7 @@ impl State {
             }
             Item::NegotiationNeeded => timely = self.is_negotiation_due(),
             Item::Described(descriptions) => self.descriptions = descriptions.clone(),
-            Item::Candidate(_) | Item::CandidateError(_) => {}
+            Item::SelectedPair | Item::Candidate(_) | Item::CandidateError(_) => {}
             Item::Incoming(id)
             | Item::Open(id)
             | Item::Readable(id)
@@ -543,6 +562,9 @@ impl Item {
             | Self::Gathering(_)
             | Self::Ice(_)
             | Self::Connection(_)
+            | Self::Dtls(_)
+            | Self::Sctp(_)
+            | Self::SelectedPair
             | Self::Candidate(_)
             | Self::CandidateError(_)
             | Self::Closed(_) => None,
