@@ -129,6 +129,13 @@ impl Association {
         self.sender.drop_queued(now, stream);
     }
 
+    /// The last part of the message that is open on a stream will not come: it is given up. `false`: it is partly sent and
+    /// the peer does not know partial reliability.
+    pub(crate) fn give_up_open(&mut self, now: Instant, stream: StreamId) -> bool {
+        let now = self.clock(now);
+        self.sender.give_up_open(now, stream)
+    }
+
     /// Drops what can be read on a stream.
     pub(crate) fn discard_unread(&mut self, stream: StreamId) {
         while self.receiver.is_readable(stream) && self.receiver.recv_part(stream).is_some() {}

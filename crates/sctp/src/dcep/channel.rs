@@ -86,6 +86,19 @@ impl Channel<'_> {
         }
     }
 
+    /// Gives up the message whose last part was not sent yet: no more of it is sent, and the peer never has it as a whole
+    /// one. Without effect if there is none.
+    ///
+    /// `false`: the peer does not know partial reliability (RFC 3758) and has the beginning already, so nothing takes that
+    /// back. The message waits for its next part still; a [`close`](Self::close) ends it with what there is of it.
+    pub fn give_up_message(&mut self, now: Instant) -> bool {
+        let Some(stream) = self.channels.attached(self.id) else { return true };
+        let is_given_up = self.channels.association.give_up_open(now, stream);
+        self.channels.note_buffered(self.id);
+        self.channels.settle(now);
+        is_given_up
+    }
+
     /// `len` is what counts of the data as the user's.
     fn queue(
         &mut self,

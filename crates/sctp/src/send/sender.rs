@@ -256,6 +256,25 @@ impl Sender {
         self.begin_opportunity(now);
     }
 
+    /// The last part of the message that is open on the stream will not come: it is given up. `false`: it is partly sent
+    /// and the peer cannot be told (RFC 3758), so it stays open.
+    pub(crate) fn give_up_open(&mut self, now: Instant, stream: StreamId) -> bool {
+        let Some(open) = self.queue.open(stream) else { return true };
+        if open.begun {
+            if !self.partial_reliability {
+                return false;
+            }
+            self.abandon_on_its_way(now, open.slot);
+            self.outstanding.advance_point();
+        }
+        let dropped = self.queue.drop_open(open.slot);
+        self.count_dropped(dropped);
+        self.refused.remove(&stream);
+        self.readmit();
+        self.begin_opportunity(now);
+        true
+    }
+
     /// While a reset is in progress: new messages are refused with [`SendError::Resetting`], queued ones wait, one that
     /// is partly sent goes on.
     pub(crate) fn pause(&mut self, now: Instant, stream: StreamId) {

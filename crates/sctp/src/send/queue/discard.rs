@@ -18,6 +18,14 @@ pub(in crate::send) struct Dropped {
     pub(in crate::send) bytes: usize,
 }
 
+/// A message whose last part has not come.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::send) struct Open {
+    pub(in crate::send) slot: u32,
+    /// Whether a fragment of it was sent, and it was not given up.
+    pub(in crate::send) begun: bool,
+}
+
 impl Queue {
     /// When the next message expires that is queued, or the rest of one.
     pub(in crate::send) fn next_deadline(&self) -> Option<Instant> {
@@ -105,6 +113,32 @@ impl Queue {
         self.unbuffer(slot, bytes);
         self.reschedule(slot);
         bytes
+    }
+
+    /// The message of the stream that waits for its next part, if there is one.
+    pub(in crate::send) fn open(&self, stream: StreamId) -> Option<Open> {
+        let &slot = self.index.get(&stream)?;
+        let state = &self.slots[at(slot)];
+        let open = state.open?;
+        // It is the last on its stream: it has begun if none ends before it.
+        Some(Open { slot, begun: state.begun && state.ends == 0 && !open.discarded })
+    }
+
+    /// Drops what is queued of the message that waits for its next part, and waits no longer.
+    pub(in crate::send) fn drop_open(&mut self, slot: u32) -> Dropped {
+        let state = &mut self.slots[at(slot)];
+        let mut dropped = Dropped::default();
+        // Of one that was given up nothing is kept, and it was counted then.
+        if let Some(open) = state.open.take().filter(|open| !open.discarded) {
+            let keep = state.pieces.iter().rposition(|piece| piece.last).map_or(0, |last| last + 1);
+            let pieces = state.pieces.split_off(keep);
+            self.forget_deadline(open.kind.limit, slot);
+            dropped.messages = 1;
+            dropped.bytes = pieces.iter().map(|piece| self.forget(slot, piece)).sum();
+            self.unbuffer(slot, dropped.bytes);
+        }
+        self.reschedule(slot);
+        dropped
     }
 
     /// Drops all of the streams from `count` on: the peer does not have them. Gives the payload bytes dropped, and tells

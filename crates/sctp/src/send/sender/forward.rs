@@ -170,7 +170,7 @@ impl Sender {
         }
     }
 
-    fn count_dropped(&mut self, dropped: Dropped) {
+    pub(super) fn count_dropped(&mut self, dropped: Dropped) {
         let Dropped { messages, bytes } = dropped;
         self.counters.messages_abandoned += messages;
         self.counters.bytes_abandoned += bytes as u64;

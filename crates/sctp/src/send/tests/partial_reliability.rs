@@ -607,6 +607,51 @@ fn dropping_gives_up_the_message_on_its_way() {
     assert_eq!(bench.sender.poll_timeout(), None, "nothing is left to expire");
 }
 
+/// Who will not send the last part of a message takes it back: what is queued of it, and what has left, if the peer can be
+/// told.
+#[test]
+fn a_message_without_its_last_part_is_given_up() {
+    let mut bench = in_flight(4);
+    bench.part(0, vec![1; 9 * FULL], false).expect("begins it");
+    bench.packets();
+    let buffered = bench.sender.buffered_amount(StreamId(0));
+    assert!(!bench.sender.give_up_open(bench.now, StreamId(0)), "nobody could be told");
+    assert_eq!(bench.sender.buffered_amount(StreamId(0)), buffered);
+    bench.part(0, [], true).expect("it waits still");
+
+    let mut config = wide();
+    config.congestion.initial_window = crate::congestion::InitialWindow::Packets(2);
+    let mut bench = Bench::agreeing_on(config, LIMITED);
+    bench.part(0, vec![1; 9 * FULL], false).expect("begins it");
+    bench.send(1, *b"other");
+    assert_eq!(bench.tsns(), [[0], [1]]);
+    assert!(bench.sender.give_up_open(bench.now, StreamId(0)));
+    assert_eq!((bench.sender.buffered_amount(StreamId(0)), abandoned(&bench)), (0, (1, 9 * FULL as u64)));
+    bench.send(0, *b"next");
+    assert_eq!(bench.tsns(), [[3, 4]]);
+    assert_eq!(bench.forwards(), [forwarded(2, &[(0, 0)])]);
+    bench.sack(5, &[]);
+    assert!(bench.sender.is_idle());
+    assert!(bench.sender.give_up_open(bench.now, StreamId(0)), "there is none");
+}
+
+/// What was accepted before it stays, and nothing needs to be told.
+#[test]
+fn a_message_without_its_last_part_that_has_not_begun_is_dropped() {
+    let mut bench = in_flight(4);
+    bench.send(0, vec![1; 9 * FULL]);
+    bench.packets();
+    let buffered = bench.sender.buffered_amount(StreamId(0));
+    for _ in 0..3 {
+        bench.part(0, vec![2; 3 * FULL], false).expect("begins it, or goes on");
+    }
+    assert!(bench.sender.give_up_open(bench.now, StreamId(0)));
+    assert_eq!(bench.sender.buffered_amount(StreamId(0)), buffered);
+    assert_eq!(abandoned(&bench), (1, 9 * FULL as u64));
+    bench.send(0, *b"next");
+    assert_eq!(bench.sender.buffered_amount(StreamId(0)), buffered + 4);
+}
+
 /// A probe of a closed window that may not be repeated: the next message is the next probe.
 #[test]
 fn a_probe_may_be_given_up() {
