@@ -50,6 +50,7 @@
 //! ```
 //!
 //! [`DataChannel::messages`] is a `Stream + Sink`, [`DataChannel::into_bytes`] is `AsyncRead + AsyncWrite`,
+//! [`DataChannel::message_reader`] and [`DataChannel::message_writer`] move one message of any size piece by piece,
 //! [`PeerConnection::events`] has all events of a connection as a stream.
 //!
 //! # The browser face
@@ -135,7 +136,10 @@ mod wakers;
 pub use candidate::{
     IceCandidate, IceCandidateError, IceCandidateType, IceComponent, IceProtocol, IceTcpCandidateType,
 };
-pub use channel::{ByteStream, DataChannel, DataChannelInit, Messages, Priority};
+pub use channel::{
+    ByteStream, DataChannel, DataChannelInit, MessageEnd, MessagePart, MessageReader, MessageWriter,
+    Messages, Priority,
+};
 pub use configuration::{
     BundlePolicy, Configuration, IceServer, IceTransportPolicy, RtcConfiguration, RtcpMuxPolicy,
 };
@@ -153,7 +157,7 @@ pub use stats::{
     PeerConnectionStats, SctpTransportStats, Stats, StatsDictionary, StatsReport, TransportStats,
 };
 pub use straits_peer::dtls::{Fingerprint, HashFunction, Identity, IdentityError, KeyAlgorithm};
-pub use straits_peer::sctp::{ChannelCloseReason, ChannelStats};
+pub use straits_peer::sctp::{ChannelCloseReason, ChannelStats, MessageKind};
 pub use straits_peer::{CloseReason, Config as LayerConfig, Stats as LayerStats, dtls, ice, sctp};
 pub use transport::{DtlsTransport, IceCandidatePair, IceParameters, IceTransport, SctpTransport};
 

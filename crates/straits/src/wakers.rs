@@ -15,6 +15,10 @@ impl WakerSet {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Moves all wakers out; they must be woken without a lock.
     pub(crate) fn drain_into(&mut self, wakes: &mut Vec<Waker>) {
         wakes.append(&mut self.0);

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What is written leaves as binary messages of at most 16 KiB, one or more for each write; what is read is the payload of
 /// the messages one after another, text and binary alike. It is a stream of bytes only on an ordered, reliable channel.
 /// Reading ends when the channel is closed; shutting down closes the channel and is ready when the peer has everything.
+///
+/// Cancel-safe: a read or write that is dropped has moved nothing, and a shutdown that is dropped goes on.
 #[derive(Debug)]
 pub struct ByteStream {
     channel: DataChannel,
@@ -63,16 +65,9 @@ impl AsyncWrite for ByteStream {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        ready!(self.channel.poll_ready_to_send(cx)).map_err(broken_pipe)?;
         let len = data.len().min(MAX_MESSAGE);
-        match self.channel.send_binary(Bytes::copy_from_slice(&data[..len])) {
-            Ok(()) => Poll::Ready(Ok(len)),
-            Err(error) if error.is_buffer_full() => {
-                self.channel.wait_writable(cx);
-                Poll::Pending
-            }
-            Err(error) => Poll::Ready(Err(broken_pipe(error))),
-        }
+        ready!(self.channel.poll_send_made(cx, || data[..len].into())).map_err(broken_pipe)?;
+        Poll::Ready(Ok(len))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -85,7 +80,7 @@ impl AsyncWrite for ByteStream {
     }
 }
 
-fn broken_pipe(error: Error) -> io::Error {
+pub(super) fn broken_pipe(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, error)
 }
 

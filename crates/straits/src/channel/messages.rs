@@ -5,24 +5,29 @@ use crate::{Error, Message};
 use futures_core::Stream;
 use futures_sink::Sink;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 /// The messages of a channel as a `Stream`, and a `Sink` for messages to send. From [`DataChannel::messages`].
 ///
 /// The stream ends when the channel is closed and everything was read. The sink is ready while less than the high-water
-/// mark is buffered; what it took needs no flush to be sent, so `flush` is ready at once; `close` closes the channel and is
-/// ready when the peer has everything.
+/// mark is buffered. What it took is queued at once if there is room; only when others have filled the buffer meanwhile it
+/// waits in the sink until `flush` or the next message. `close` closes the channel and is ready when the peer has everything.
+///
+/// Cancel-safe: `next` that is dropped has taken no message. `SinkExt::send` that is dropped may have sent its message or not;
+/// [`DataChannel::send`] is the one to use in a `select!`.
 #[derive(Debug)]
 pub struct Messages {
     channel: DataChannel,
     readable: bool,
+    /// Taken, and there was no room for it.
+    pending: Option<Message>,
 }
 
 impl DataChannel {
     /// The messages as a `Stream`, and a `Sink` for messages to send.
     #[must_use]
     pub fn messages(&self) -> Messages {
-        Messages { readable: self.shared().claim_reader(), channel: self.clone() }
+        Messages { readable: self.shared().claim_reader(), channel: self.clone(), pending: None }
     }
 }
 
@@ -31,6 +36,14 @@ impl Messages {
     #[must_use]
     pub fn channel(&self) -> &DataChannel {
         &self.channel
+    }
+
+    /// Ready when nothing that was taken waits here.
+    fn poll_pending(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        let Some(message) = &self.pending else { return Poll::Ready(Ok(())) };
+        let sent = ready!(self.channel.poll_send_made(cx, || message.clone()));
+        self.pending = None;
+        Poll::Ready(sent)
     }
 }
 
@@ -45,19 +58,27 @@ impl Stream for Messages {
 impl Sink<Message> for Messages {
     type Error = Error;
 
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_pending(cx))?;
         self.channel.poll_ready_to_send(cx)
     }
 
-    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.channel.try_send(message)
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        assert!(self.pending.is_none(), "`start_send` without a `poll_ready` that was ready");
+        self.pending = Some(message);
+        // Whoever waits polls again: nobody is to be woken for this.
+        match self.poll_pending(&Context::from_waker(Waker::noop())) {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => Ok(()),
+        }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_pending(cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_pending(cx))?;
         self.channel.poll_shutdown(cx).map(Ok)
     }
 }

@@ -3,14 +3,21 @@
 mod byte_stream;
 mod init;
 mod messages;
+mod parts;
+mod reader;
 mod receive;
 mod send;
 mod shared;
+mod writer;
 
 pub use byte_stream::ByteStream;
 pub use init::{DataChannelInit, Priority};
 pub use messages::Messages;
+pub use parts::{MessageEnd, MessagePart};
+pub use reader::MessageReader;
+pub use writer::MessageWriter;
 
+pub(crate) use parts::Parts;
 pub(crate) use shared::{ChannelHandlers, ChannelShared};
 
 use crate::connection::ChannelHandle;
@@ -30,13 +37,37 @@ use straits_peer::sctp::{
 ///
 /// **Rust face**: [`send`](Self::send), which waits while much is buffered, [`recv`](Self::recv),
 /// [`messages`](Self::messages) (`Stream + Sink`), [`into_bytes`](Self::into_bytes) (`AsyncRead + AsyncWrite`),
-/// [`opened`](Self::opened), [`closed`](Self::closed). All futures may be dropped at any time without loss.
+/// [`opened`](Self::opened), [`closed`](Self::closed). One message in pieces, with bounded memory however large it is:
+/// [`recv_part`](Self::recv_part), [`message_reader`](Self::message_reader) (`AsyncRead`) and
+/// [`message_writer`](Self::message_writer) (`AsyncWrite`, `Sink`).
+///
+/// # Handlers must not block
+///
+/// All handlers of a connection and of its channels run one after another in one task. One that blocks, on a lock, on a file,
+/// or in `block_on`, stalls all the others and with them the states that getters show and every future that waits for a
+/// handler, `closed` of this very connection among them; on a runtime with one thread it stalls the packets too. What takes
+/// long belongs into a task of its own (`tokio::spawn`), to which the handler passes its message; the Rust face needs none
+/// of this.
+///
+/// # Dropping futures
+///
+/// Every future may be dropped at any time, as `select!` and timeouts do:
+///
+/// - [`send`](Self::send) has then queued nothing; what it did queue it has told by being ready.
+/// - [`recv`](Self::recv), [`recv_part`](Self::recv_part), `next` of [`messages`](Self::messages) and reads of
+///   [`into_bytes`](Self::into_bytes) have taken nothing: the next call gets what they would have got.
+/// - [`message_reader`](Self::message_reader) and [`message_writer`](Self::message_writer) have begun no message; reads and
+///   [`send_part`](MessageWriter::send_part) of what they gave have moved nothing. The reader and the writer themselves are no
+///   futures: see there what dropping one means.
+/// - [`opened`](Self::opened) and [`closed`](Self::closed) only look; a shutdown of `messages` or `into_bytes` that was polled
+///   once goes on closing.
 ///
 /// # Who gets the messages
 ///
 /// A channel has one consumer: its message handler or a reader (`recv`, `messages`, `into_bytes`); whichever comes
 /// first. A handler that comes second is never called, a reader that comes second finds the end at once; both leave a
-/// warning in the log. Messages that arrive before there is a consumer wait for it, and count against the receive window.
+/// warning in the log. Readers of all kinds are one consumer: each takes what is next, and of a message that was read in
+/// pieces `recv` passes over the rest. Messages that arrive before there is a consumer wait for it, and count against the receive window.
 ///
 /// # Lifetime
 ///
@@ -158,6 +189,8 @@ impl DataChannel {
     /// # Errors
     ///
     /// When it is closing or closed, with what ended it.
+    ///
+    /// Cancel-safe: it changes nothing.
     pub async fn opened(&self) -> Result<(), Error> {
         poll_fn(|cx| self.poll_opened(cx)).await
     }
@@ -186,6 +219,8 @@ impl DataChannel {
     /// Waits until the channel is closed in both directions and its handlers have run, and says why.
     ///
     /// After [`close`](Self::close) this means that the peer has everything that was accepted.
+    ///
+    /// Cancel-safe: it changes nothing.
     pub async fn closed(&self) -> ChannelCloseReason {
         poll_fn(|cx| self.poll_closed(cx)).await
     }
@@ -206,9 +241,15 @@ impl DataChannel {
     /// `RTCDataChannel.close`: what was accepted is delivered, then the channel closes on both sides.
     ///
     /// The state is `Closing` at once and `Closed` when the peer has confirmed; messages of the peer still arrive until
-    /// then. Without effect on a channel that is closing or closed.
+    /// then. Without effect on a channel that is closing or closed. A message that a
+    /// [`MessageWriter`](crate::MessageWriter) has not finished was not accepted: it is given up.
     pub fn close(&self) {
-        self.end(|mut channel| channel.close(endpoint::now()));
+        self.end(|mut channel| {
+            let now = endpoint::now();
+            // A peer that cannot be told gets what there is of it.
+            channel.give_up_message(now);
+            channel.close(now);
+        });
     }
 
     /// Closes the channel and drops what is not sent yet.

@@ -2,34 +2,27 @@
 
 use super::DataChannel;
 use crate::connection::state::State;
-use crate::{Error, Message, Text, endpoint};
+use crate::{Error, ErrorName, Message, Text, endpoint};
 use bytes::Bytes;
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use straits_peer::sctp::{ChannelSendError, ChannelState, MessageKind};
 
 impl DataChannel {
     /// Sends a message, after waiting until the channel is open and little enough is buffered.
     ///
     /// It waits above the high-water mark (1 MiB, [`Configuration::high_water_mark`](crate::Configuration::high_water_mark))
-    /// until half of that is left. When it is ready the message is queued whole; when it is dropped before, nothing is.
+    /// until half of that is left, and while a [`MessageWriter`](crate::MessageWriter) of the channel is at work.
+    ///
+    /// Cancel-safe: when it is ready the message is queued whole; when it is dropped before, nothing is.
     ///
     /// # Errors
     ///
     /// `TypeError`: larger than the peer accepts. `InvalidStateError`: the channel is closing or closed.
     /// `OperationError`: larger than the send buffer of the whole connection (16 MiB).
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
-        let (kind, data) = message.into().into_parts();
-        poll_fn(move |cx| {
-            let mut state = self.0.connection().lock();
-            let sent = self.poll_send(&mut state, cx, kind, &data);
-            drop(state);
-            if matches!(sent, Poll::Ready(Ok(()))) {
-                self.0.connection().schedule();
-            }
-            sent
-        })
-        .await
+        let message = message.into();
+        poll_fn(move |cx| self.poll_send_made(cx, || message.clone())).await
     }
 
     fn poll_send(
@@ -53,7 +46,17 @@ impl DataChannel {
     }
 
     /// Ready when a message may be queued, or when no message ever may.
-    fn poll_writable(&self, state: &mut State, cx: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_writable(&self, state: &mut State, cx: &Context<'_>) -> Poll<()> {
+        let id = self.shared().id;
+        if self.is_open(state) && state.is_written(id) {
+            state.wait_turn(id, cx);
+            return Poll::Pending;
+        }
+        self.poll_room(state, cx)
+    }
+
+    /// The same for a part of the message that is being written.
+    pub(super) fn poll_room(&self, state: &mut State, cx: &Context<'_>) -> Poll<()> {
         let id = self.shared().id;
         let limit = state.high_water_mark();
         let waits = state.peer.channel(id).is_some_and(|channel| match channel.state() {
@@ -68,6 +71,11 @@ impl DataChannel {
         Poll::Ready(())
     }
 
+    pub(super) fn is_open(&self, state: &mut State) -> bool {
+        let channel = state.peer.channel(self.shared().id);
+        channel.is_some_and(|channel| channel.state() == ChannelState::Open)
+    }
+
     fn send_now(&self, state: &mut State, kind: MessageKind, data: &Bytes) -> Result<(), ChannelSendError> {
         match state.peer.channel(self.shared().id) {
             Some(mut channel) => channel.send(endpoint::now(), kind, data.clone()),
@@ -80,10 +88,15 @@ impl DataChannel {
     /// # Errors
     ///
     /// `InvalidStateError`: the channel is not open. `TypeError`: larger than the peer accepts. `OperationError`: the
-    /// send buffer of the connection (16 MiB) would overflow; [`Error::is_buffer_full`] tells it, and nothing was queued.
+    /// send buffer of the connection (16 MiB) would overflow, which [`Error::is_buffer_full`] tells; or a
+    /// [`MessageWriter`](crate::MessageWriter) of the channel is at work. Nothing was queued then.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), Error> {
         let (kind, data) = message.into().into_parts();
         let mut state = self.0.connection().lock();
+        if self.is_open(&mut state) && state.is_written(self.shared().id) {
+            let advice = "finish its writer before, or use send, which waits for it";
+            return Err(Error::new(ErrorName::OperationError, "a message is being sent in pieces", advice));
+        }
         let sent = self.send_now(&mut state, kind, &data);
         drop(state);
         self.0.connection().schedule();
@@ -108,9 +121,21 @@ impl DataChannel {
         self.try_send(data.into())
     }
 
-    /// Wakes the task when the buffer has drained further.
-    pub(super) fn wait_writable(&self, cx: &Context<'_>) {
-        self.0.connection().lock().wait_writable(self.shared().id, cx);
+    /// Queues the message that `make` makes, once there is room.
+    pub(super) fn poll_send_made(
+        &self,
+        cx: &Context<'_>,
+        make: impl FnOnce() -> Message,
+    ) -> Poll<Result<(), Error>> {
+        let mut state = self.0.connection().lock();
+        ready!(self.poll_writable(&mut state, cx));
+        let (kind, data) = make().into_parts();
+        let sent = self.poll_send(&mut state, cx, kind, &data);
+        drop(state);
+        if matches!(sent, Poll::Ready(Ok(()))) {
+            self.0.connection().schedule();
+        }
+        sent
     }
 
     /// Ready when a message may be queued; an error when none may be ever again.
@@ -119,8 +144,6 @@ impl DataChannel {
         if self.poll_writable(&mut state, cx).is_pending() {
             return Poll::Pending;
         }
-        let core = state.peer.channel(self.shared().id);
-        let open = core.is_some_and(|channel| channel.state() == ChannelState::Open);
-        Poll::Ready(if open { Ok(()) } else { Err(ChannelSendError::NotOpen.into()) })
+        Poll::Ready(if self.is_open(&mut state) { Ok(()) } else { Err(ChannelSendError::NotOpen.into()) })
     }
 }

@@ -59,9 +59,19 @@ impl State {
         let reaches_peer = matches!(self.peer.state(), PeerState::Connected | PeerState::Disconnected);
         if linked && reaches_peer && self.peer.sctp_state() == sctp::State::Established && deadline > now {
             self.draining = true;
+            self.give_up_written(now);
             self.peer.close_gracefully(now, deadline);
         } else {
             self.close(now, linked);
+        }
+    }
+
+    /// Messages whose writers have not finished them were not accepted.
+    fn give_up_written(&mut self, now: Instant) {
+        for (id, _) in self.channels.iter().filter(|(_, entry)| entry.parts.is_written) {
+            if let Some(mut channel) = self.peer.channel(*id) {
+                channel.give_up_message(now);
+            }
         }
     }
 
@@ -129,6 +139,7 @@ impl State {
         for entry in self.channels.values_mut() {
             entry.readers.drain_into(&mut outcome.wakes);
             entry.writers.drain_into(&mut outcome.wakes);
+            entry.behind.drain_into(&mut outcome.wakes);
             entry.waiting.drain_into(&mut outcome.wakes);
         }
     }
@@ -163,20 +174,38 @@ impl State {
         }
     }
 
+    pub(crate) fn is_written(&self, id: ChannelId) -> bool {
+        self.channels.get(&id).is_some_and(|entry| entry.parts.is_written)
+    }
+
+    /// Waits until no message is being written in pieces.
+    pub(crate) fn wait_turn(&mut self, id: ChannelId, cx: &Context<'_>) {
+        let Some(entry) = self.channels.get_mut(&id) else { return };
+        entry.behind.register(cx.waker());
+        // So that it hears of a close.
+        if !self.writing.contains(&id) {
+            self.writing.push(id);
+        }
+    }
+
     pub(super) fn resume_writers(&mut self, wakes: &mut Vec<Waker>) {
         let resume = self.high_water_mark / 2;
         let (peer, channels) = (&mut self.peer, &mut self.channels);
         self.writing.retain(|&id| {
-            let waits = peer.channel(id).is_some_and(|channel| match channel.state() {
-                sctp::ChannelState::Connecting => true,
-                sctp::ChannelState::Open => channel.buffered_amount() > resume,
+            let Some(entry) = channels.get_mut(&id) else { return false };
+            let is_full = match peer.channel(id).map(|channel| (channel.state(), channel.buffered_amount())) {
+                Some((sctp::ChannelState::Connecting, _)) => true,
+                Some((sctp::ChannelState::Open, buffered)) => buffered > resume,
                 // Who waits is to hear that nothing more can be sent; a connection that ended keeps what is buffered.
-                sctp::ChannelState::Closing | sctp::ChannelState::Closed => false,
-            });
-            if !waits && let Some(entry) = channels.get_mut(&id) {
+                Some((sctp::ChannelState::Closing | sctp::ChannelState::Closed, _)) | None => {
+                    entry.behind.drain_into(wakes);
+                    false
+                }
+            };
+            if !is_full {
                 entry.writers.drain_into(wakes);
             }
-            waits
+            is_full || !entry.behind.is_empty()
         });
     }
 

@@ -5,7 +5,7 @@ mod closing;
 mod consumers;
 mod items;
 
-use crate::channel::ChannelShared;
+use crate::channel::{ChannelShared, Parts};
 use crate::wakers::{WakerSet, wake_all};
 use crate::{
     Configuration, DataChannelState, DtlsTransportState, IceCandidate, IceCandidateError, IceConnectionState,
@@ -114,8 +114,11 @@ pub(crate) struct Entry {
     close_handled: bool,
     /// Is `Item::Readable` queued?
     readable_queued: bool,
+    pub(crate) parts: Parts,
     readers: WakerSet,
     writers: WakerSet,
+    /// Who wants to send when a message is being written in pieces.
+    behind: WakerSet,
     waiting: WakerSet,
 }
 
@@ -334,6 +337,7 @@ impl State {
                 if let Some(entry) = self.channels.get_mut(&id) {
                     entry.readers.drain_into(&mut outcome.wakes);
                     entry.writers.drain_into(&mut outcome.wakes);
+                    entry.behind.drain_into(&mut outcome.wakes);
                 }
                 self.deliver(Item::ChannelClosed(id, reason), outcome);
             }
@@ -486,8 +490,10 @@ impl Entry {
             close_told: false,
             close_handled: false,
             readable_queued: false,
+            parts: Parts::default(),
             readers: WakerSet::default(),
             writers: WakerSet::default(),
+            behind: WakerSet::default(),
             waiting: WakerSet::default(),
         }
     }
@@ -522,6 +528,12 @@ impl Entry {
 
     pub(crate) fn wait_readable(&mut self, cx: &Context<'_>) {
         self.readers.register(cx.waker());
+    }
+
+    /// The message that was written in pieces is finished or given up.
+    pub(crate) fn end_writing(&mut self, wakes: &mut Vec<Waker>) {
+        self.parts.is_written = false;
+        self.behind.drain_into(wakes);
     }
 
     pub(crate) fn wait(&mut self, cx: &Context<'_>) {
