@@ -5,9 +5,15 @@
 #[path = "support/loopback.rs"]
 mod support;
 
-use straits::{DataChannelInit, Message};
-use support::{Pair, connect, peer, soon};
-use tokio::runtime::Handle;
+use std::time::{Duration, Instant};
+use straits::{
+    Configuration, DataChannel, DataChannelInit, DataChannelState, Message, PeerConnection,
+    PeerConnectionState,
+};
+use support::{
+    Pair, configuration, connect, negotiate, negotiate_with, offerer, peer, soon, trickle, with_lines,
+};
+use tokio::runtime::{Builder, Handle};
 
 fn open_files() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
@@ -57,7 +63,164 @@ async fn dropped_round() {
     channel.send("left behind").await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// Where connections stand when all handles are dropped.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Fresh,
+    WithHandlers,
+    Offered,
+    Answered,
+    Connecting,
+    Connected,
+    WithUnreadData,
+    WithUnsentData,
+    WithAnUnfinishedMessage,
+    ChannelClosing,
+    Draining,
+    Closed,
+    Failed,
+}
+
+const STAGES: [Stage; 13] = [
+    Stage::Fresh,
+    Stage::WithHandlers,
+    Stage::Offered,
+    Stage::Answered,
+    Stage::Connecting,
+    Stage::Connected,
+    Stage::WithUnreadData,
+    Stage::WithUnsentData,
+    Stage::WithAnUnfinishedMessage,
+    Stage::ChannelClosing,
+    Stage::Draining,
+    Stage::Closed,
+    Stage::Failed,
+];
+
+/// A peer that takes nothing is waited for, but not for long.
+fn impatient() -> Configuration {
+    configuration().drop_timeout(Duration::from_millis(200))
+}
+
+/// With a handler of every kind that matters, each with a reference to its own connection.
+fn with_handlers(connection: &PeerConnection, channel: &DataChannel) {
+    let weak = connection.downgrade();
+    connection.on_connection_state_change(move |state| drop((weak.upgrade(), state)));
+    let weak = connection.downgrade();
+    connection.on_data_channel(move |channel| drop((weak.upgrade(), channel)));
+    channel.on_open(|_| {});
+    channel.on_message(|_, _| {});
+    channel.on_close(|_| {});
+}
+
+/// Comes to the stage and drops everything.
+async fn reach(stage: Stage) {
+    match stage {
+        Stage::Fresh => drop(offerer()),
+        Stage::WithHandlers => {
+            let connection = peer();
+            let channel = connection.create_data_channel("", DataChannelInit::default()).unwrap();
+            with_handlers(&connection, &channel);
+        }
+        Stage::Offered => {
+            let connection = offerer();
+            connection.on_ice_candidate(|_| {});
+            connection.set_local_description(connection.create_offer().await.unwrap()).await.unwrap();
+        }
+        Stage::Answered => negotiate(&offerer(), &peer()).await,
+        Stage::Connecting => {
+            let (a, b) = (offerer(), peer());
+            trickle(&b, &a);
+            negotiate(&a, &b).await;
+            soon("a to connect", async {
+                while a.connection_state() == PeerConnectionState::New {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        }
+        Stage::Failed => {
+            let (a, b) = (offerer(), peer());
+            trickle(&a, &b);
+            trickle(&b, &a);
+            negotiate_with(&a, &b, |answer| {
+                // Of a certificate that the other side does not have.
+                with_lines(answer, "a=fingerprint:sha-256 ", |rest| {
+                    Some(format!("a=fingerprint:sha-256 {}", rest.chars().rev().collect::<String>()))
+                })
+            })
+            .await;
+            soon("the failure", a.connected()).await.unwrap_err();
+        }
+        Stage::Connected
+        | Stage::WithUnreadData
+        | Stage::WithUnsentData
+        | Stage::WithAnUnfinishedMessage
+        | Stage::ChannelClosing
+        | Stage::Draining
+        | Stage::Closed => reach_connected(stage).await,
+    }
+}
+
+async fn reach_connected(stage: Stage) {
+    let pair = Pair::with(impatient(), impatient(), DataChannelInit::default()).await;
+    let fill = || while pair.channel_a.try_send(vec![7; 64 << 10]).is_ok() {};
+    match stage {
+        Stage::WithUnreadData => pair.channel_a.send("unread").await.unwrap(),
+        Stage::WithUnsentData => fill(),
+        Stage::WithAnUnfinishedMessage => {
+            let mut writer = pair.channel_a.message_writer(straits::MessageKind::Binary).await.unwrap();
+            writer.send_part(vec![7; 10_000]).await.unwrap();
+            let reader = soon("the beginning", pair.channel_b.message_reader()).await;
+            // The last handles of both.
+            drop(pair);
+            drop((writer, reader));
+        }
+        Stage::ChannelClosing => {
+            fill();
+            pair.channel_a.close();
+            assert_eq!(pair.channel_a.ready_state(), DataChannelState::Closing);
+        }
+        Stage::Draining => {
+            fill();
+            let end = pair.a.close_gracefully(Duration::from_millis(200));
+            assert!(futures_util::FutureExt::now_or_never(end).is_none());
+        }
+        Stage::Closed => pair.a.close(),
+        _ => with_handlers(&pair.a, &pair.channel_a),
+    }
+}
+
+/// Wherever they stand, connections whose handles are gone give back their tasks and sockets.
+async fn every_stage_leaves_nothing() {
+    for stage in STAGES {
+        let (files, start) = (open_files(), Instant::now());
+        reach(stage).await;
+        let what = format!("tasks and sockets to go, {stage:?}");
+        soon(&what, async {
+            while Handle::current().metrics().num_alive_tasks() > 0 || open_files() > files {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        println!("{stage:?}: {:?}", start.elapsed());
+    }
+}
+
+/// One after another in one test: tests that run beside each other would count each other's.
+#[test]
+fn nothing_is_left() {
+    let mut runtimes = [Builder::new_current_thread(), Builder::new_multi_thread()];
+    for builder in &mut runtimes {
+        let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+        // What the runtime itself opens, it opens with the first socket.
+        runtime.block_on(round());
+        runtime.block_on(every_stage_leaves_nothing());
+    }
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(a_hundred_rounds_leave_nothing());
+}
+
 async fn a_hundred_rounds_leave_nothing() {
     // The first rounds fill what is kept for good: pools, OpenSSL's tables, the allocator's arenas.
     for _ in 0..20 {

@@ -1,5 +1,6 @@
 //! Closing channels, and closing connections.
 
+use super::relay::Relay;
 use super::support::{Journal, Pair, configuration, connect, end, negotiate, peer, port, soon, trickle};
 use futures_util::FutureExt;
 use std::net::UdpSocket;
@@ -171,23 +172,42 @@ async fn cls_06_every_channel_is_told_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cls_08_10_all_text_arrives_before_close() {
+    let text = |n: usize| Message::from(format!("{n:08x}").repeat(MESSAGE / 8));
     for negotiated in [false, true] {
-        let text = |n: usize| Message::from(format!("{n:08x}").repeat(MESSAGE / 8));
-        check_all_arrives_before_close(negotiated, text).await;
+        check_all_arrives_before_close(open(negotiated).await, text).await;
+    }
+}
+
+/// The network loses packets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cls_08_10_all_text_arrives_before_close_in_spite_of_loss() {
+    let text = |n: usize| Message::from(format!("{n:08x}").repeat(MESSAGE / 8));
+    for (negotiated, loss) in [(false, 0.01), (true, 0.05)] {
+        let (pair, _relay) = Relay::pair(negotiated, loss, 8).await;
+        check_all_arrives_before_close(pair, text).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cls_08_10_all_bytes_arrive_before_close() {
+    let binary = |n: usize| Message::from(n.to_be_bytes().repeat(MESSAGE / size_of::<usize>()));
     for negotiated in [false, true] {
-        let binary = |n: usize| Message::from(n.to_be_bytes().repeat(MESSAGE / size_of::<usize>()));
-        check_all_arrives_before_close(negotiated, binary).await;
+        check_all_arrives_before_close(open(negotiated).await, binary).await;
+    }
+}
+
+/// The network loses packets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cls_08_10_all_bytes_arrive_before_close_in_spite_of_loss() {
+    let binary = |n: usize| Message::from(n.to_be_bytes().repeat(MESSAGE / size_of::<usize>()));
+    for (negotiated, loss) in [(true, 0.01), (false, 0.05)] {
+        let (pair, _relay) = Relay::pair(negotiated, loss, 9).await;
+        check_all_arrives_before_close(pair, binary).await;
     }
 }
 
 /// Sends until 20 MiB were accepted or the buffer is full, and closes at once.
-async fn check_all_arrives_before_close(negotiated: bool, message: impl Fn(usize) -> Message) {
-    let pair = open(negotiated).await;
+async fn check_all_arrives_before_close(pair: Pair, message: impl Fn(usize) -> Message) {
     let (here, there) = (Journal::default(), Journal::default());
     for (journal, channel) in [(&here, &pair.channel_a), (&there, &pair.channel_b)] {
         journal.watch_states(channel);

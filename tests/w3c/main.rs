@@ -5,6 +5,8 @@
 
 #[path = "../support/coverage.rs"]
 mod coverage;
+#[path = "../support/relay.rs"]
+mod relay;
 #[path = "../support/loopback.rs"]
 mod support;
 

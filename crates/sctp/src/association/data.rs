@@ -147,6 +147,21 @@ impl Association {
         self.receiver.set_held(bytes);
     }
 
+    /// A part of a message counts as something to read on this stream, until [`recv`](Self::recv) is called.
+    pub(crate) fn read_by_parts(&mut self, stream: StreamId) {
+        self.receiver.read_by_parts(stream);
+    }
+
+    /// Takes a message for which the way in which the application reads does not change.
+    pub(crate) fn recv_aside(&mut self, now: Instant, stream: StreamId) -> Option<Message> {
+        let by_parts = self.receiver.reads_parts(stream);
+        let message = self.recv(now, stream);
+        if by_parts {
+            self.receiver.read_by_parts(stream);
+        }
+        message
+    }
+
     pub(crate) fn is_readable(&self, stream: StreamId) -> bool {
         self.receiver.is_readable(stream)
     }

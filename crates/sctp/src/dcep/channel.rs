@@ -154,7 +154,13 @@ impl Channel<'_> {
         let part = match self.channels.pop_leftover(self.id) {
             Some(part) => part,
             None => {
-                let stream = self.readable_stream(now)?;
+                let Some(stream) = self.readable_stream(now) else {
+                    // What comes next is told of as soon as a part of it is here.
+                    if let Some(stream) = self.channels.inbox(self.id) {
+                        self.channels.association.read_by_parts(stream);
+                    }
+                    return None;
+                };
                 let part = self.channels.association.recv_part(now, stream)?;
                 self.channels.settle(now);
                 part

@@ -127,11 +127,11 @@ impl Channels {
                     return true;
                 }
                 Some(Ppid::DCEP) => {
-                    let Some(message) = self.association.recv(now, stream) else { return false };
+                    let Some(message) = self.association.recv_aside(now, stream) else { return false };
                     self.on_dcep(now, id, &message.data);
                 }
                 Some(ppid) if self.ignores(ppid) => {
-                    if self.association.recv(now, stream).is_none() {
+                    if self.association.recv_aside(now, stream).is_none() {
                         return false;
                     }
                     self.note_ignored(ppid);

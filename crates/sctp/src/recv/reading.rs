@@ -27,6 +27,15 @@ impl Receiver {
         part
     }
 
+    /// From here on a part of a message counts as something to read.
+    pub(crate) fn read_by_parts(&mut self, stream: StreamId) {
+        self.inboxes.set_reads_parts(stream);
+    }
+
+    pub(crate) fn reads_parts(&self, stream: StreamId) -> bool {
+        self.inboxes.reads_parts(stream)
+    }
+
     /// Whether `recv` (or `recv_part`, if that was called last) has something.
     pub(crate) fn is_readable(&self, stream: StreamId) -> bool {
         // Behind a message that is being read nothing is.

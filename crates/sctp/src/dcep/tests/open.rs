@@ -130,6 +130,34 @@ fn kinds_and_empty_messages_and_parts() {
     );
 }
 
+/// Who asks for a part before anything has come hears of the first one, whatever else comes on the stream before.
+#[test]
+fn a_part_is_told_of_before_its_message_is_complete() {
+    for interleaving in [true, false] {
+        let mut pair = Pair::new(Config::default().interleaving(interleaving), 1);
+        let a = pair.ends[A].open(pair.now, ChannelInit::default()).unwrap();
+        pair.run_until(|pair| pair.ends[B].ids().next().is_some());
+        let b = pair.ends[B].ids().next().unwrap();
+        for end in [A, B] {
+            pair.take_events(end);
+        }
+        let now = pair.now;
+        // The answer to the OPEN is yet to come.
+        for (to, read, from, write) in [(A, a, B, b), (B, b, A, a)] {
+            assert_eq!(pair.channel(to, read).recv_part(now), None);
+            let mut channel = pair.channel(from, write);
+            channel.send_part(now, MessageKind::Binary, Bytes::from(vec![7; 5000]), false).unwrap();
+        }
+        pair.run_for(Duration::from_millis(300));
+        let now = pair.now;
+        for (end, id) in [(A, a), (B, b)] {
+            assert!(pair.take_events(end).contains(&ChannelEvent::Readable(id)), "{interleaving}");
+            let part = pair.channel(end, id).recv_part(now).expect("it was told of");
+            assert!(!part.data.is_empty() && !part.last);
+        }
+    }
+}
+
 #[test]
 fn negotiated_channels_need_no_messages() {
     let mut pair = Pair::new(Config::default(), 1);
