@@ -324,11 +324,7 @@ async fn events() {
         let mut seen = Vec::new();
         while let Some(event) = next(&mut events).await {
             match event {
-                Event::IceCandidate(candidate) => {
-                    if let Some(candidate) = candidate {
-                        to_a.add_ice_candidate(candidate).await.unwrap();
-                    }
-                }
+                Event::IceCandidate(Some(candidate)) => to_a.add_ice_candidate(candidate).await.unwrap(),
                 Event::SignalingStateChange(state) => seen.push(state.to_string()),
                 Event::ConnectionStateChange(state) => {
                     seen.push(state.to_string());

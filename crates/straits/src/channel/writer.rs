@@ -29,6 +29,8 @@ use tokio::io::AsyncWrite;
 /// channel closes behind it, so that nothing follows a message that is not whole. The same happens when the peer closes the
 /// channel first.
 ///
+/// On a channel with [`max_packet_life_time`](DataChannel::max_packet_life_time) the time counts from the first piece.
+///
 /// # Others that send
 ///
 /// While there is a writer, [`send`](DataChannel::send), `Messages`, `ByteStream` and other writers of the channel wait, and

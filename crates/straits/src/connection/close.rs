@@ -13,6 +13,8 @@ impl PeerConnection {
     /// # Errors
     ///
     /// `OperationError` when the connection failed or ended, with the layer and the reason.
+    ///
+    /// Cancel-safe: it changes nothing.
     pub async fn connected(&self) -> Result<(), Error> {
         poll_fn(|cx| self.poll_connected(cx)).await
     }
@@ -40,6 +42,8 @@ impl PeerConnection {
     /// Waits until the connection has ended, its last packet was sent and its handlers have run; says why it ended.
     ///
     /// A connection that merely `failed` has not ended; see [`close_reason`](Self::close_reason).
+    ///
+    /// Cancel-safe: it changes nothing.
     pub async fn closed(&self) -> CloseReason {
         poll_fn(|cx| self.0.lock().poll_closed(cx)).await
     }
@@ -64,7 +68,8 @@ impl PeerConnection {
     /// Delivers everything that was accepted on all channels, then ends the connection; after `timeout` it ends whatever
     /// is left. Says how it ended, as [`closed`](Self::closed) does.
     ///
-    /// It takes effect when first polled. When the future is dropped, the connection goes on closing.
+    /// Cancel-safe: it takes effect when first polled, and when the future is dropped, the connection goes on closing. A
+    /// message that a [`MessageWriter`](crate::MessageWriter) has not finished was not accepted.
     pub async fn close_gracefully(&self, timeout: Duration) -> CloseReason {
         let linked = self.0.is_linked();
         self.0.with(|state, now| state.close_gracefully(now, endpoint::after(now, timeout), linked));

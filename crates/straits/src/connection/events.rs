@@ -60,6 +60,8 @@ impl Events {
     }
 
     /// The next event; `None` after the last.
+    ///
+    /// Cancel-safe: a future that is dropped has taken no event.
     pub async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| self.poll(cx)).await
     }

@@ -140,6 +140,8 @@ impl PeerConnection {
     ///
     /// Channels go to the handler of [`on_data_channel`](Self::on_data_channel) if there is one, else to
     /// [`events`](Self::events) if it is in use, else here; those that came before wait here.
+    ///
+    /// Cancel-safe: a future that is dropped has taken no channel.
     pub async fn accept_channel(&self) -> Option<DataChannel> {
         let shared = poll_fn(|cx| self.0.lock().poll_incoming(cx)).await?;
         Some(DataChannel::new(ChannelHandle::new(self.0.inner().clone(), shared)))

@@ -135,6 +135,7 @@ fn kinds_and_empty_messages_and_parts() {
 fn a_part_is_told_of_before_its_message_is_complete() {
     for interleaving in [true, false] {
         let mut pair = Pair::new(Config::default().interleaving(interleaving), 1);
+        pair.connect();
         let a = pair.ends[A].open(pair.now, ChannelInit::default()).unwrap();
         pair.run_until(|pair| pair.ends[B].ids().next().is_some());
         let b = pair.ends[B].ids().next().unwrap();
