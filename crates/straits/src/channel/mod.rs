@@ -242,7 +242,7 @@ impl DataChannel {
     ///
     /// The state is `Closing` at once and `Closed` when the peer has confirmed; messages of the peer still arrive until
     /// then. Without effect on a channel that is closing or closed. A message that a
-    /// [`MessageWriter`](crate::MessageWriter) has not finished was not accepted: it is given up.
+    /// [`MessageWriter`] has not finished was not accepted: it is given up.
     pub fn close(&self) {
         self.end(|mut channel| {
             let now = endpoint::now();
