@@ -182,7 +182,7 @@ async fn cls_08_10_all_text_arrives_before_close() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cls_08_10_all_text_arrives_before_close_in_spite_of_loss() {
     let text = |n: usize| Message::from(format!("{n:08x}").repeat(MESSAGE / 8));
-    for (negotiated, loss) in [(false, 0.01), (true, 0.05)] {
+    for (negotiated, loss) in [(false, 0.01), (true, 0.01), (false, 0.05), (true, 0.05)] {
         let (pair, _relay) = Relay::pair(negotiated, loss, 8).await;
         check_all_arrives_before_close(pair, text).await;
     }
@@ -200,7 +200,7 @@ async fn cls_08_10_all_bytes_arrive_before_close() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cls_08_10_all_bytes_arrive_before_close_in_spite_of_loss() {
     let binary = |n: usize| Message::from(n.to_be_bytes().repeat(MESSAGE / size_of::<usize>()));
-    for (negotiated, loss) in [(true, 0.01), (false, 0.05)] {
+    for (negotiated, loss) in [(false, 0.01), (true, 0.01), (false, 0.05), (true, 0.05)] {
         let (pair, _relay) = Relay::pair(negotiated, loss, 9).await;
         check_all_arrives_before_close(pair, binary).await;
     }
