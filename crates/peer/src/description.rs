@@ -94,7 +94,13 @@ pub enum DescriptionError {
         /// What is wrong there.
         problem: &'static str,
     },
-    /// Well-formed, but not something we can agree to (DOM: OperationError).
+    /// Two sections that clash (DOM: OperationError).
+    #[error("SDP line {line}: two sections have the same mid")]
+    DuplicateMid {
+        /// Counted from 1: the `m=` line of the second one.
+        line: usize,
+    },
+    /// Well-formed, but not something we can agree to (DOM: InvalidAccessError).
     #[error("SDP line {line}: {problem}")]
     Unacceptable {
         /// Counted from 1: the line that is refused, or the `m=` line of the section that lacks something.

@@ -332,6 +332,8 @@ from_cause!(DescriptionError as Description, error => match error {
     DescriptionError::Closed => (ErrorName::InvalidStateError, "make a new PeerConnection"),
     DescriptionError::Syntax { .. } => (ErrorName::OperationError, "pass the SDP on unchanged, whole lines included"),
     DescriptionError::Unacceptable { .. } => (ErrorName::InvalidAccessError, "the peer must offer a data channel section"),
+    DescriptionError::InvalidCredentials { .. } => (ErrorName::InvalidAccessError, "pass the SDP on unchanged"),
+    DescriptionError::DuplicateMid { .. } => (ErrorName::OperationError, "the peer must name each section differently"),
     DescriptionError::Modified => (ErrorName::InvalidModificationError, "set what create_offer or create_answer gave last"),
     _ => (ErrorName::OperationError, ""),
 });

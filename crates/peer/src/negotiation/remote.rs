@@ -416,10 +416,7 @@ fn check_mids(session: &Session<'_>) -> Result<(), DescriptionError> {
     for section in &session.sections {
         let Some(mid) = section.mid()? else { continue };
         if seen.contains(&mid) {
-            return Err(DescriptionError::Unacceptable {
-                line: section.line,
-                problem: "two sections have the same mid",
-            });
+            return Err(DescriptionError::DuplicateMid { line: section.line });
         }
         seen.push(mid);
     }

@@ -106,7 +106,7 @@ fn sections_must_fit() {
     let offer = Side::new('a').offer().sdp;
     let section = offer.split("m=application").nth(1).unwrap();
     let twice = format!("{offer}m=application{section}");
-    assert_eq!(error(&twice), unacceptable(17, "two sections have the same mid"));
+    assert_eq!(error(&twice), DescriptionError::DuplicateMid { line: 17 });
     let mut a = Side::new('a');
     a.set_local(SdpType::Offer, "").unwrap();
     let answer = replace_line(&Side::new('b').offer().sdp, "a=setup", "a=setup:active");
