@@ -53,6 +53,24 @@ pub struct SessionDescription {
     pub sdp: String,
 }
 
+/// RTCOfferOptions (W3C webrtc-pc §4.2.6): what an offer is to ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OfferOptions {
+    pub(crate) ice_restart: bool,
+}
+
+impl OfferOptions {
+    /// `iceRestart`: should the offer have new ICE credentials?
+    ///
+    /// Default `false`: only if a restart is wanted anyway, which this does not take back. An offer of a connection that
+    /// has no current local description has its first credentials either way.
+    #[must_use]
+    pub fn ice_restart(mut self, restart: bool) -> Self {
+        self.ice_restart = restart;
+        self
+    }
+}
+
 /// RTCIceCandidateInit: a candidate as it is signalled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IceCandidate {

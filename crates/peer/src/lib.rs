@@ -80,8 +80,8 @@ mod peer;
 pub mod sdp;
 
 pub use description::{
-    CandidateError, DescriptionError, DescriptionKind, IceCandidate, SdpType, SessionDescription,
-    SignalingState,
+    CandidateError, DescriptionError, DescriptionKind, IceCandidate, OfferOptions, SdpType,
+    SessionDescription, SignalingState,
 };
 pub use negotiation::{
     Agreement, Change, Gathered, LocalTransport, Negotiation, RemoteCandidate, RemoteTransport,

@@ -158,7 +158,9 @@ pub use stats::{
 };
 pub use straits_peer::dtls::{Fingerprint, HashFunction, Identity, IdentityError, KeyAlgorithm};
 pub use straits_peer::sctp::{ChannelCloseReason, ChannelStats, MessageKind};
-pub use straits_peer::{CloseReason, Config as LayerConfig, Stats as LayerStats, dtls, ice, sctp};
+pub use straits_peer::{
+    CloseReason, Config as LayerConfig, OfferOptions, Stats as LayerStats, dtls, ice, sctp,
+};
 pub use transport::{DtlsTransport, IceCandidatePair, IceParameters, IceTransport, SctpTransport};
 
 /// The sample of the README compiles and runs.

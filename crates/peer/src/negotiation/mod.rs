@@ -15,7 +15,7 @@ mod types;
 pub use types::{Agreement, Change, Gathered, LocalTransport, RemoteCandidate, RemoteTransport};
 
 use crate::sdp::Setup;
-use crate::{DescriptionError, DescriptionKind, SdpType, SessionDescription, SignalingState};
+use crate::{DescriptionError, DescriptionKind, OfferOptions, SdpType, SessionDescription, SignalingState};
 use local::Local;
 use remote::{Data, Place, Remote};
 use state::{Agreed, Current, State};
@@ -186,12 +186,16 @@ impl Negotiation {
     }
 
     /// Would a local description of this kind, made now, need other ICE credentials than the one in force: because a
-    /// restart is wanted, or because the peer's offer restarts (RFC 8839 §4.4.3.1.1)?
-    pub fn renews_credentials(&self, kind: SdpType) -> bool {
+    /// restart is wanted, in general or in this offer, or because the peer's offer restarts (RFC 8839 §4.4.3.1.1)?
+    pub fn renews_credentials(&self, kind: SdpType, options: OfferOptions) -> bool {
         match kind {
-            SdpType::Offer => {
-                self.local_credentials().is_some_and(|in_force| self.to_replace.contains(&in_force.ufrag))
-            }
+            SdpType::Offer => self.local_credentials().is_some_and(|in_force| {
+                // W3C webrtc-pc §4.2.6: "different from the current credentials (as visible in the
+                // currentLocalDescription attribute's SDP)", which a pending restart is already.
+                let current = self.current.as_ref().and_then(|current| current.local.credentials());
+                let asked = options.ice_restart && current == Some(in_force);
+                asked || self.to_replace.contains(&in_force.ufrag)
+            }),
             SdpType::ProvisionalAnswer | SdpType::Answer => {
                 let State::HaveRemoteOffer { offer } = &self.state else { return false };
                 let before = self.current.as_ref().and_then(|current| current.remote.transport());
@@ -200,6 +204,12 @@ impl Negotiation {
             }
             SdpType::Rollback => false,
         }
+    }
+
+    /// What the offer that was created last was asked for: what an offer without a text is to be like.
+    pub fn last_offer_options(&self) -> OfferOptions {
+        let created = self.created_offer.as_ref().and_then(Local::credentials);
+        OfferOptions { ice_restart: created.is_some() && created != self.local_credentials() }
     }
 
     /// W3C webrtc-pc §4.7.3 "check if negotiation is needed"; false unless stable.

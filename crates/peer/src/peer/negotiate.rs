@@ -4,8 +4,8 @@ use super::config::SCTP_PORT;
 use super::{CloseReason, Event, GatheringState, MAX_EARLY_CANDIDATES, Peer};
 use crate::negotiation::{Change, Gathered, LocalTransport, RemoteCandidate, RemoteTransport};
 use crate::{
-    CandidateError, DescriptionError, DescriptionKind, IceCandidate, SdpType, SessionDescription,
-    SignalingState,
+    CandidateError, DescriptionError, DescriptionKind, IceCandidate, OfferOptions, SdpType,
+    SessionDescription, SignalingState,
 };
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -17,9 +17,21 @@ impl Peer {
     ///
     /// # Errors
     /// In a signalling state that does not allow it, or after the end.
-    pub fn create_offer(&mut self, _now: Instant) -> Result<SessionDescription, DescriptionError> {
+    pub fn create_offer(&mut self, now: Instant) -> Result<SessionDescription, DescriptionError> {
+        self.create_offer_with(now, OfferOptions::default())
+    }
+
+    /// An offer that asks for more.
+    ///
+    /// # Errors
+    /// As [`create_offer`](Self::create_offer).
+    pub fn create_offer_with(
+        &mut self,
+        _now: Instant,
+        options: OfferOptions,
+    ) -> Result<SessionDescription, DescriptionError> {
         self.refuse_when_ended()?;
-        let local = self.local_transport(SdpType::Offer);
+        let local = self.local_transport(SdpType::Offer, options);
         self.negotiation.create_offer(&local)
     }
 
@@ -29,7 +41,7 @@ impl Peer {
     /// Without a remote offer, or after the end.
     pub fn create_answer(&mut self, _now: Instant) -> Result<SessionDescription, DescriptionError> {
         self.refuse_when_ended()?;
-        let local = self.local_transport(SdpType::Answer);
+        let local = self.local_transport(SdpType::Answer, OfferOptions::default());
         self.negotiation.create_answer(&local)
     }
 
@@ -45,7 +57,7 @@ impl Peer {
         description: &SessionDescription,
     ) -> Result<(), DescriptionError> {
         self.refuse_when_ended()?;
-        let local = self.local_transport(description.kind);
+        let local = self.local_transport(description.kind, self.negotiation.last_offer_options());
         let change = self.negotiation.set_local(&local, description)?;
         self.is_described = true;
         self.apply(now, change);
@@ -196,8 +208,8 @@ impl Peer {
     }
 
     /// What a description of this kind, made now, would say of this side.
-    fn local_transport(&mut self, kind: SdpType) -> LocalTransport {
-        let renews = self.negotiation.renews_credentials(kind);
+    fn local_transport(&mut self, kind: SdpType, options: OfferOptions) -> LocalTransport {
+        let renews = self.negotiation.renews_credentials(kind, options);
         let (credentials, candidates) = if renews {
             (self.ice.next_credentials().clone(), Vec::new())
         } else {

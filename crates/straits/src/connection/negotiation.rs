@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
-use straits_peer::{DescriptionError, Peer};
+use straits_peer::{DescriptionError, OfferOptions, Peer};
 
 impl PeerConnection {
     /// `createOffer`, W3C webrtc-pc §4.4.1.6.
@@ -17,7 +17,17 @@ impl PeerConnection {
     ///
     /// `InvalidStateError` on a closed connection or while an offer of the peer waits for its answer.
     pub async fn create_offer(&self) -> Result<SessionDescription, Error> {
-        self.create(Peer::create_offer).await
+        self.create_offer_with(OfferOptions::default()).await
+    }
+
+    /// `createOffer` with options: `create_offer_with(OfferOptions::default().ice_restart(true))` makes an offer that
+    /// restarts ICE.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_offer`](Self::create_offer).
+    pub async fn create_offer_with(&self, options: OfferOptions) -> Result<SessionDescription, Error> {
+        self.create(|peer, now| peer.create_offer_with(now, options)).await
     }
 
     /// `createAnswer`, W3C webrtc-pc §4.4.1.7.
@@ -31,7 +41,7 @@ impl PeerConnection {
 
     async fn create(
         &self,
-        create: fn(&mut Peer, Instant) -> Result<straits_peer::SessionDescription, DescriptionError>,
+        create: impl FnOnce(&mut Peer, Instant) -> Result<straits_peer::SessionDescription, DescriptionError>,
     ) -> Result<SessionDescription, Error> {
         let _turn = Operation::begin(self.0.inner()).await;
         self.0.with(|state, now| {

@@ -58,6 +58,30 @@ fn wish_for_a_restart_lasts() {
     assert!(!a.negotiation.restart_wanted());
 }
 
+/// W3C webrtc-pc §4.2.6: `iceRestart` of one offer replaces the current credentials, and is remembered with that offer.
+#[test]
+fn offer_that_restarts() {
+    let (mut a, mut b) = (Side::new('a'), Side::new('b'));
+    let restart = OfferOptions::default().ice_restart(true);
+    a.offer();
+    assert!(!a.negotiation.renews_credentials(SdpType::Offer, restart), "nothing is in force");
+    a.set_local(SdpType::Offer, "").unwrap();
+    assert!(!a.negotiation.renews_credentials(SdpType::Offer, restart), "nothing is current");
+    b.set_remote(SdpType::Offer, &a.offer().sdp).unwrap();
+    b.set_local(SdpType::Answer, "").unwrap();
+    a.set_remote(SdpType::Answer, &b.text(DescriptionKind::CurrentLocal).unwrap().1).unwrap();
+    assert!(a.negotiation.renews_credentials(SdpType::Offer, restart));
+    assert!(!a.negotiation.renews_credentials(SdpType::Offer, OfferOptions::default()));
+    a.offer();
+    assert_eq!(a.negotiation.last_offer_options(), OfferOptions::default());
+    a.renew('c');
+    a.offer();
+    assert_eq!(a.negotiation.last_offer_options(), restart);
+    assert!(a.set_local(SdpType::Offer, "").unwrap().local_restart);
+    assert!(!a.negotiation.renews_credentials(SdpType::Offer, restart), "a pending restart is one");
+    assert!(!a.negotiation.negotiation_needed(true) && !a.negotiation.restart_wanted());
+}
+
 /// A rolled-back restart: what is in force is again what it was.
 #[test]
 fn rollback_of_a_restart() {
