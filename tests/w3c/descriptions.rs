@@ -1,13 +1,15 @@
 //! Offers, answers, and the states they lead through.
 
-use super::support::{end, negotiate, offerer, peer, soon, trickle};
+use super::support::{Journal, end, line, negotiate, offerer, peer, soon, trickle};
+use futures_util::FutureExt;
 use std::sync::{Arc, Mutex};
 use straits::{
     DataChannelInit, DataChannelState, ErrorDetail, ErrorName, PeerConnection, SdpType, SessionDescription,
     SignalingState,
 };
 
-async fn offer() -> SessionDescription {
+/// Of somebody who has a channel and is gone.
+pub(super) async fn offer() -> SessionDescription {
     let connection = offerer();
     let offer = connection.create_offer().await.unwrap();
     connection.close();
@@ -334,68 +336,187 @@ async fn srd_15_rollback_of_the_offer_of_the_peer() {
     end([connection]).await;
 }
 
+/// A newer offer takes the place of the one that is pending, and nobody hears of a state.
 #[tokio::test]
-async fn sdp_01_02_03_what_an_offer_says() {
+async fn sld_04_06_offers_set_one_after_another() {
+    let (a, b) = (peer(), peer());
+    let states = States::of(&a);
+    a.set_local_description(a.create_offer().await.unwrap()).await.unwrap();
+    a.create_data_channel("", DataChannelInit::default()).unwrap();
+    let newer = a.create_offer().await.unwrap();
+    a.set_local_description(newer.clone()).await.unwrap();
+    assert_eq!(states.seen(), [SignalingState::HaveLocalOffer]);
+    let pending = a.pending_local_description().unwrap();
+    assert_eq!(line(&pending, "o="), line(&newer, "o="));
+    assert!(pending.sdp.contains("m=application"), "{}", pending.sdp);
+    negotiate(&a, &b).await;
+    assert_eq!(states.seen(), [SignalingState::HaveLocalOffer, SignalingState::Stable]);
+    assert_eq!((types(&a), types(&b)), ([OFFER, None, ANSWER, None], [ANSWER, None, OFFER, None]));
+    end([a, b]).await;
+}
+
+/// What was created stays settable while an offer of the peer comes and goes, and while a call that the state refuses
+/// is made.
+#[tokio::test]
+async fn sld_05_12_what_was_created_before() {
+    let (a, b) = (offerer(), peer());
+    let early = a.create_offer().await.unwrap();
+    a.set_remote_description(offer().await).await.unwrap();
+    a.set_remote_description(SessionDescription::rollback()).await.unwrap();
+    a.set_local_description(early.clone()).await.unwrap();
+    assert_eq!(a.signaling_state(), SignalingState::HaveLocalOffer);
+
+    b.set_remote_description(early).await.unwrap();
+    let answer = b.create_answer().await.unwrap();
+    assert_eq!(refused(b.create_offer().await), Some(ErrorName::InvalidStateError));
+    b.set_local_description(answer.clone()).await.unwrap();
+    a.set_remote_description(answer).await.unwrap();
+    assert_eq!([a.signaling_state(), b.signaling_state()], [SignalingState::Stable; 2]);
+    end([a, b]).await;
+}
+
+/// Old when the call has begun, new in the handler, and only then the future is ready.
+#[tokio::test]
+async fn sld_07_20_all_changes_in_one_task() {
+    let connection = offerer();
+    let journal = Journal::default();
+    let (write, weak) = (journal.clone(), connection.downgrade());
+    connection.on_signaling_state_change(move |_| {
+        let connection = weak.upgrade().unwrap();
+        let pending = connection.pending_local_description().is_some();
+        write.write(format!("{} {pending}", connection.signaling_state()));
+    });
+    let offer = connection.create_offer().await.unwrap();
+    for (description, before) in [(offer, [None; 4]), (rollback(), [None, OFFER, None, None])] {
+        let state = connection.signaling_state();
+        let mut set = Box::pin(connection.set_local_description(description));
+        assert!(set.as_mut().now_or_never().is_none(), "the handler has not run");
+        assert_eq!((connection.signaling_state(), types(&connection)), (state, before));
+        soon("the call", set).await.unwrap();
+        journal.write("resolved");
+    }
+    assert_eq!(journal.lines(), ["have-local-offer true", "resolved", "stable false", "resolved"]);
+    assert_eq!(types(&connection), [None; 4]);
+    end([connection]).await;
+}
+
+/// The type of a local and of a remote answer is the one it was set with, whatever its text; the offer becomes current
+/// with the final one.
+#[tokio::test]
+async fn sld_15_16_the_types_of_answers() {
     let (a, b) = (offerer(), peer());
     let offer = a.create_offer().await.unwrap();
-    b.set_remote_description(offer.clone()).await.unwrap();
-    let answer = b.create_answer().await.unwrap();
-    for sdp in [&offer.sdp, &answer.sdp] {
-        let lines: Vec<&str> = sdp.split("\r\n").collect();
-        assert_eq!((lines[0], lines.last()), ("v=0", Some(&"")));
-        let origin: Vec<&str> = lines[1].split(' ').collect();
-        assert_eq!((origin[0], &origin[3..5]), ("o=-", &["IN", "IP4"][..]));
-        assert!(["0.0.0.0", "127.0.0.1"].contains(&origin[5]), "{origin:?}");
-        assert!(origin[1].parse::<u64>().is_ok() && origin[2].parse::<u64>().unwrap() < 1 << 62);
-        assert!(lines[2].starts_with("s="));
-        let sections: Vec<_> = lines.iter().filter(|line| line.starts_with("m=")).collect();
-        let fields: Vec<&str> = sections[0].split(' ').collect();
-        assert_eq!((sections.len(), fields[0]), (1, "m=application"));
-        assert_eq!(fields[2..], ["UDP/DTLS/SCTP", "webrtc-datachannel"]);
-        for attribute in ["a=sctp-port:", "a=mid:", "a=max-message-size:", "a=ice-options:"] {
-            assert!(lines.iter().any(|line| line.starts_with(attribute)), "{attribute} {sdp}");
-        }
-        let options = lines.iter().find_map(|line| line.strip_prefix("a=ice-options:")).unwrap();
-        assert!(options.split(' ').any(|option| option == "trickle"), "{options}");
-    }
-    end([a, b]).await;
-}
-
-#[tokio::test]
-async fn sdp_05_07_bare_and_with_other_line_ends() {
-    let (a, b) = (offerer(), peer());
-    let mut offer = a.create_offer().await.unwrap();
     a.set_local_description(offer.clone()).await.unwrap();
-    let kept = offer.sdp.lines().filter(|line| !line.starts_with("a=mid:") && !line.starts_with("a=group:"));
-    offer.sdp = kept.map(|line| format!("{line}\n")).collect();
     b.set_remote_description(offer).await.unwrap();
     let answer = b.create_answer().await.unwrap();
-    assert!(answer.sdp.contains("m=application"), "{}", answer.sdp);
+    let provisional = SessionDescription { kind: SdpType::Pranswer, ..answer.clone() };
+    b.set_local_description(provisional.clone()).await.unwrap();
+    assert_eq!(b.local_description().map(|description| description.kind), PRANSWER);
+    assert_eq!(types(&b), [None, PRANSWER, None, OFFER]);
+    b.set_local_description(answer.clone()).await.unwrap();
+    assert_eq!(b.local_description().map(|description| description.kind), ANSWER);
+    assert_eq!(types(&b), [ANSWER, None, OFFER, None]);
+
+    a.set_remote_description(provisional.clone()).await.unwrap();
+    assert_eq!(a.remote_description(), Some(provisional));
+    assert_eq!(types(&a), [None, OFFER, None, PRANSWER]);
+    a.set_remote_description(answer.clone()).await.unwrap();
+    assert_eq!(a.remote_description(), Some(answer));
+    assert_eq!(types(&a), [OFFER, None, ANSWER, None]);
+    end([a, b]).await;
+}
+
+/// Made for the call, or made before; then without any description the final answer follows. Not for the side that has
+/// the provisional answer of its peer.
+#[tokio::test]
+async fn sld_27_provisional_answers_without_a_text() {
+    let implied = || SessionDescription { kind: SdpType::Pranswer, sdp: String::new() };
+    for is_created in [false, true] {
+        let (a, b) = (offerer(), peer());
+        a.set_local_description_implicitly().await.unwrap();
+        b.set_remote_description(a.local_description().unwrap()).await.unwrap();
+        let created = if is_created { Some(b.create_answer().await.unwrap()) } else { None };
+        b.set_local_description(implied()).await.unwrap();
+        assert_eq!(b.signaling_state(), SignalingState::HaveLocalPranswer);
+        let provisional = b.local_description().unwrap();
+        assert_eq!(provisional.kind, SdpType::Pranswer);
+        if let Some(created) = created {
+            assert_eq!(line(&provisional, "o="), line(&created, "o="));
+        }
+
+        a.set_remote_description(provisional).await.unwrap();
+        let set = a.set_local_description_implicitly().await;
+        assert_eq!(refused(set), Some(ErrorName::InvalidStateError));
+        assert_eq!(a.signaling_state(), SignalingState::HaveRemotePranswer);
+
+        b.set_local_description_implicitly().await.unwrap();
+        assert_eq!((b.signaling_state(), types(&b)), (SignalingState::Stable, [ANSWER, None, OFFER, None]));
+        a.set_remote_description(b.local_description().unwrap()).await.unwrap();
+        assert_eq!(a.signaling_state(), SignalingState::Stable);
+        end([a, b]).await;
+    }
+}
+
+/// The offer goes on from a finished exchange and brings its candidates along.
+#[tokio::test]
+async fn srd_13_candidates_inside_a_second_offer() {
+    let (a, b) = (peer(), offerer());
+    let channel = a.create_data_channel("", DataChannelInit::default()).unwrap();
+    negotiate(&a, &b).await;
+    let gathered = async || {
+        while !b.local_description().unwrap().sdp.contains("a=end-of-candidates") {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the candidates", gathered()).await;
+    b.set_local_description(b.create_offer().await.unwrap()).await.unwrap();
+    let offer = b.local_description().unwrap();
+    assert!(line(&offer, "a=candidate:").is_some(), "{}", offer.sdp);
+    a.set_remote_description(offer).await.unwrap();
+    a.set_local_description_implicitly().await.unwrap();
+    b.set_remote_description(a.local_description().unwrap()).await.unwrap();
+    soon("it to open", channel.opened()).await.unwrap();
     end([a, b]).await;
 }
 
 #[tokio::test]
-async fn sdp_08_09_media_is_rejected_in_its_place() {
+async fn srd_14_sections_that_clash() {
     let connection = peer();
-    let offer = offer().await.sdp;
-    let (session, data) = offer.split_at(offer.find("m=application").unwrap());
-    let media = |kind: &str, mid: &str| {
-        format!(
-            "m={kind} 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na=rtpmap:96 x/90000\r\n\
-             a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\na=setup:actpass\r\na=fingerprint:sha-256 {}\r\n",
-            ["AA"; 32].join(":")
-        )
-    };
-    let mid = data.lines().find_map(|line| line.strip_prefix("a=mid:")).unwrap();
-    let session = session.replace(&format!("BUNDLE {mid}"), &format!("BUNDLE a {mid} v w"));
-    let sections = [&media("audio", "a"), data, &media("video", "v"), &media("whatever", "w")].concat();
-    connection.set_remote_description(SessionDescription::offer(session + &sections)).await.unwrap();
-    let answer = connection.create_answer().await.unwrap();
-    let sections: Vec<_> = answer.sdp.lines().filter(|line| line.starts_with("m=")).collect();
-    let starts = ["m=audio 0 ", "m=application 9 ", "m=video 0 ", "m=whatever 0 "];
-    assert!(sections.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{sections:?}");
-    assert_eq!(sections.len(), 4);
-    let bundle = answer.sdp.lines().find_map(|line| line.strip_prefix("a=group:BUNDLE "));
-    assert_eq!(bundle, Some(mid));
+    let mut clash = offer().await;
+    let section = clash.sdp.split_off(clash.sdp.find("m=").unwrap());
+    clash.sdp = [clash.sdp, section.clone(), section].concat();
+    let set = connection.set_remote_description(clash).await;
+    assert_eq!(refused(set), Some(ErrorName::OperationError));
+    assert_eq!((connection.signaling_state(), types(&connection)), (SignalingState::Stable, [None; 4]));
     end([connection]).await;
+}
+
+/// Each of the four as it is set: `None` while the call is under way.
+#[tokio::test]
+async fn srd_20_descriptions_appear_when_they_are_set() {
+    let (a, b) = (offerer(), peer());
+    let _states = [&a, &b].map(States::of);
+    async fn applied(
+        set: impl Future<Output = Result<(), straits::Error>>,
+        of: impl Fn() -> Option<SessionDescription>,
+    ) -> SessionDescription {
+        let mut set = Box::pin(set);
+        assert!(set.as_mut().now_or_never().is_none(), "the handler has not run");
+        assert_eq!(of(), None);
+        soon("the call", set).await.unwrap();
+        of().expect("it is set")
+    }
+    let offer = a.create_offer().await.unwrap();
+    let shown = applied(a.set_local_description(offer.clone()), || a.pending_local_description()).await;
+    assert_eq!(Some(shown), a.local_description());
+    let shown = applied(b.set_remote_description(offer.clone()), || b.pending_remote_description()).await;
+    assert_eq!(b.remote_description().as_ref(), Some(&shown));
+    assert_eq!(shown, offer);
+    let answer = b.create_answer().await.unwrap();
+    let shown = applied(b.set_local_description(answer.clone()), || b.current_local_description()).await;
+    assert_eq!(Some(shown), b.local_description());
+    let shown = applied(a.set_remote_description(answer.clone()), || a.current_remote_description()).await;
+    assert_eq!(a.remote_description().as_ref(), Some(&shown));
+    assert_eq!(shown, answer);
+    end([a, b]).await;
 }

@@ -20,7 +20,7 @@ fn strict() -> PeerConnection {
 }
 
 /// Writes down when each wish to negotiate comes, in which state.
-fn watch_needs(connection: &PeerConnection, journal: &Journal) {
+pub(super) fn watch_needs(connection: &PeerConnection, journal: &Journal) {
     let (write, weak) = (journal.clone(), connection.downgrade());
     connection.on_negotiation_needed(move || {
         write.write(format!("needed {}", weak.upgrade().unwrap().signaling_state()));
@@ -33,7 +33,7 @@ fn watch_signaling(connection: &PeerConnection, journal: &Journal) {
 }
 
 /// Lets everything happen that is on its way already: on this runtime, whatever can run does so in a few turns.
-async fn settle() {
+pub(super) async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
@@ -165,6 +165,22 @@ async fn ops_05_nn_03_negotiation_is_needed_only_between_operations() {
     settle().await;
     assert_eq!(journal.lines(), ["needed stable", "signaling have-local-offer", "set"]);
     end([a, b, other]).await;
+}
+
+/// It waits for its turn when the channel is made.
+#[tokio::test]
+async fn neg_04_what_is_added_while_an_offer_is_made() {
+    let connection = peer();
+    watch_signaling(&connection, &Journal::default());
+    let mut set = Box::pin(connection.set_local_description_implicitly());
+    assert!(set.as_mut().now_or_never().is_none(), "the handler has not run");
+    let mut create = Box::pin(connection.create_offer());
+    assert!(create.as_mut().now_or_never().is_none(), "its turn has not come");
+    connection.create_data_channel("", DataChannelInit::default()).unwrap();
+    let (set, offer) = soon("both", join(set, create)).await;
+    set.unwrap();
+    assert!(offer.unwrap().sdp.contains("m=application"));
+    end([connection]).await;
 }
 
 /// No call waits for the one before; then the same, driven by the events of the state alone.
