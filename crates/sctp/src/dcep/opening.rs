@@ -11,7 +11,9 @@ use tracing::debug;
 impl Channels {
     /// The DTLS role is known: channels that wait for a stream id get one.
     pub fn set_role(&mut self, now: Instant, role: Role) {
-        self.role = Some(role);
+        if self.role.replace(role).is_some_and(|before| before != role) {
+            self.give_waiting_streams_back();
+        }
         self.open_waiting(now);
         self.settle(now);
     }
@@ -79,6 +81,16 @@ impl Channels {
         self.established = true;
         self.events.push_back(ChannelEvent::Established);
         self.open_waiting(now);
+    }
+
+    /// RFC 8832 §6: their ids are of the other parity now.
+    fn give_waiting_streams_back(&mut self) {
+        let waiting = self.entries.values_mut().filter(|entry| entry.is_connecting());
+        for entry in waiting.filter(|entry| entry.init.negotiated.is_none()) {
+            if let Some(stream) = entry.stream.take() {
+                self.streams.release(stream);
+            }
+        }
     }
 
     /// Channels that wait get their stream, and are opened if the association is up.

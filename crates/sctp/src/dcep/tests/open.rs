@@ -23,6 +23,24 @@ fn a_channel_opens_on_both_sides_with_the_same_properties() {
     }
 }
 
+/// RFC 8832 §6: a role that changes before they open gives those that wait ids of the other parity, but for negotiated
+/// ones.
+#[test]
+fn channels_that_wait_follow_the_role() {
+    let now = Instant::now();
+    let mut channels = Channels::new(Config::default(), [1; 32], now);
+    let waiting = [(); 2].map(|()| channels.open(now, ChannelInit::default()).unwrap());
+    let init = ChannelInit { negotiated: Some(2), ..ChannelInit::default() };
+    let negotiated = channels.open(now, init).unwrap();
+    for (role, expected) in [(Role::Server, [1, 3]), (Role::Server, [1, 3]), (Role::Client, [0, 4])] {
+        channels.set_role(now, role);
+        let ids = waiting.map(|id| channels.channel(id).unwrap().stream_id());
+        assert_eq!(ids, expected.map(Some), "{role:?}");
+        assert_eq!(channels.channel(negotiated).unwrap().stream_id(), Some(2));
+    }
+    assert_eq!(channels.stats().streams_in_use, 3);
+}
+
 /// RFC 8832 §6: the client has even ids, the server odd ones.
 #[test]
 fn channels_made_before_anything_open_when_the_association_is_up() {
