@@ -192,14 +192,7 @@ impl Agent {
         if self.previous.is_none() {
             return self.fail(FailureReason::ConsentExpired);
         }
-        self.unselect();
-        self.previous = None;
-        let current = self.current.number;
-        let removed = self.routes.take_unless(|entry| entry.generation == current);
-        self.events.extend(removed.into_iter().map(Event::RouteRemoved));
-        if self.state != State::Checking {
-            self.set_state(State::Checking, "the old route is gone before the restart found another");
-        }
+        self.drop_previous("the old route is gone before the restart found another");
     }
 
     /// RFC 7675 §5.1: "each interval MUST be randomized from between 0.8 and 1.2 times the basic period"

@@ -100,6 +100,26 @@ impl Agent {
         self.advance(now);
     }
 
+    /// Gives up the route of the generation before a restart at once, for an owner whose peer is another from now on. The
+    /// search in the new generation goes on.
+    pub fn abandon_previous(&mut self) {
+        if self.previous.is_some() {
+            self.drop_previous("the peer is another");
+        }
+    }
+
+    /// The selected route must not be used any more; a restart is looking for another.
+    pub(super) fn drop_previous(&mut self, why: &'static str) {
+        self.unselect();
+        self.previous = None;
+        let current = self.current.number;
+        let removed = self.routes.take_unless(|entry| entry.generation == current);
+        self.events.extend(removed.into_iter().map(Event::RouteRemoved));
+        if self.state != State::Checking {
+            self.set_state(State::Checking, why);
+        }
+    }
+
     /// Forgets the addresses that were gathered, for an owner that will gather anew.
     pub fn forget_local_candidates(&mut self) {
         self.local_candidates.clear();

@@ -137,3 +137,25 @@ fn without_candidates_fails_although_the_old_route_works() {
     assert_eq!(net.a.agent.failure_reason(), Some(FailureReason::NoCandidatePair));
     assert!(!net.a.agent.may_send());
 }
+
+/// The peer of the next generation is another: nothing more goes to or is taken from the one before.
+#[test]
+fn the_route_of_before_is_abandoned() {
+    let mut net = connected(conditions(), seed());
+    let old = net.a.agent.selected().unwrap();
+    net.a.agent.abandon_previous();
+    assert_eq!(net.a.agent.selected(), Some(old), "there is no restart");
+    let now = net.now();
+    net.a.restart(now);
+    net.a.take_events();
+    net.a.agent.abandon_previous();
+    assert_eq!((net.a.agent.selected(), net.a.agent.may_send()), (None, false));
+    assert!(!net.a.agent.is_valid_route(old));
+    assert_eq!(net.a.take_events(), [Event::RouteRemoved(old), Event::StateChanged(State::Checking)]);
+    net.run_for(secs(1));
+    assert_eq!(net.a.agent.selected(), None, "its checks find nobody");
+    let now = net.now();
+    net.b.restart(now);
+    signal(&mut net);
+    net.run_until(secs(2), both_connected);
+}
