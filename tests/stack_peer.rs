@@ -4,15 +4,16 @@
 mod stack;
 
 use bytes::Bytes;
-use stack::{Net, connected, implied, labelled, negotiate, negotiate_with, strangers};
+use stack::{Net, Stack, connected, implied, labelled, negotiate, negotiate_with, strangers};
 use std::time::Duration;
 use straits_peer::dtls;
-use straits_peer::ice::FailureReason;
-use straits_peer::sctp::{ChannelCloseReason, ChannelEvent, ChannelState, MessageKind};
+use straits_peer::ice::{self, FailureReason};
+use straits_peer::sctp::{ChannelCloseReason, ChannelEvent, ChannelState, MessageKind, State as SctpState};
 use straits_peer::{
-    CloseReason, DescriptionKind, Event, IceCandidate, PeerState, SdpType, SessionDescription,
+    CloseReason, Config, DescriptionError, DescriptionKind, Event, IceCandidate, PeerState, SdpType,
+    SessionDescription,
 };
-use straits_sim::{Conditions, Datagram, Loss, Simulation, Verdict, seed};
+use straits_sim::{Conditions, Datagram, Endpoint, Loss, Simulation, Verdict, derive_seed, seed};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -139,6 +140,84 @@ fn a_new_sctp_port_renews_the_association() {
         net.run_for(SECOND);
         assert_eq!(net.a.peer.channel(again).unwrap().state(), ChannelState::Open);
     }
+}
+
+/// RFC 8842 §3.1, §6: a re-offer with an ICE restart is answered by another peer, at the same address even, with a
+/// certificate of its own. What was open is closed; what is opened from then on is the new peer's.
+#[test]
+fn another_peer_takes_over() {
+    let (mut net, ours, _) = connected(seed());
+    let now = net.now();
+    let other = Stack::new("192.0.2.2:5000", Config::default(), derive_seed(seed(), 7), now);
+    let mut before = std::mem::replace(&mut net.b, other);
+    let seen = net.a.events.len();
+    let trace = net.trace().iter().filter(|record| record.datagram.source == net.a.address).count();
+    net.a.peer.restart_ice(now);
+    negotiate(&mut net);
+    net.run_until(5 * SECOND, |net| {
+        net.a.peer.state() == PeerState::Connected && net.a.peer.sctp_state() == SctpState::Established
+    });
+    net.run_for(SECOND);
+    let of_dtls = net.a.events[seen..].iter().filter(|event| matches!(event, Event::DtlsStateChanged(_)));
+    let states = [dtls::State::New, dtls::State::Connecting, dtls::State::Connected];
+    assert!(of_dtls.eq(&states.map(Event::DtlsStateChanged)), "{:?}", &net.a.events[seen..]);
+    let of_ice = net.a.events[seen..].iter().filter(|event| matches!(event, Event::IceStateChanged(_)));
+    assert!(of_ice.eq(&[ice::State::Checking, ice::State::Connected].map(Event::IceStateChanged)));
+    assert_eq!(net.a.states()[2..], [PeerState::Connecting, PeerState::Connected]);
+    let closed = ChannelEvent::Closed(ours, ChannelCloseReason::AssociationRestarted);
+    assert!(net.a.saw(&Event::Channel(closed)), "{:?}", &net.a.events[seen..]);
+    let now = net.now();
+    let to = net.a.peer.open_channel(now, labelled("to the new one")).unwrap();
+    let back = net.b.peer.open_channel(now, labelled("from the new one")).unwrap();
+    net.a.send(now, to, "hello");
+    net.b.send(now, back, "hello again");
+    net.run_for(SECOND);
+    assert_eq!((net.b.texts(), net.a.texts()), (vec!["hello"], vec!["hello again"]));
+    // The one before is told that the session is over, and of nothing else.
+    let sent = net.trace().iter().filter(|record| record.datagram.source == net.a.address);
+    for record in sent.skip(trace) {
+        before.handle_datagram(now, record.datagram.clone());
+    }
+    let reason = before.peer.close_reason().unwrap();
+    assert_eq!(reason, &CloseReason::Dtls(dtls::CloseReason::RemoteClose));
+    assert!(before.received.is_empty() && before.incoming().len() == 1);
+}
+
+/// RFC 8842 §6: "the answerer cannot initiate a new DTLS association unless the offerer initiated ICE restart".
+#[test]
+fn another_peer_does_not_take_over_without_a_restart() {
+    let (mut net, ours, theirs) = connected(seed());
+    let now = net.now();
+    let mut other = Stack::new("192.0.2.3:6000", Config::default(), derive_seed(seed(), 7), now);
+    net.a.peer.set_local_description(now, &implied(SdpType::Offer)).unwrap();
+    let offer = net.a.peer.description(DescriptionKind::PendingLocal).unwrap();
+    other.peer.set_remote_description(now, &offer).unwrap();
+    other.peer.set_local_description(now, &implied(SdpType::Answer)).unwrap();
+    let answer = other.peer.description(DescriptionKind::CurrentLocal).unwrap();
+    let refused = net.a.peer.set_remote_description(now, &answer).unwrap_err();
+    assert!(matches!(refused, DescriptionError::Unacceptable { .. }), "{refused}");
+    net.a.send(now, ours, "still with you");
+    net.b.send(now, theirs, "and I with you");
+    net.run_for(SECOND);
+    assert_eq!((net.b.texts(), net.a.texts()), (vec!["still with you"], vec!["and I with you"]));
+}
+
+/// Another peer offers, to the one that answers: it takes the offer of whoever comes with credentials of its own.
+#[test]
+fn another_peer_offers() {
+    let (mut net, _, theirs) = connected(seed());
+    let now = net.now();
+    net.a = Stack::new("192.0.2.1:4000", Config::default(), derive_seed(seed(), 8), now);
+    let again = net.a.peer.open_channel(now, labelled("again")).unwrap();
+    negotiate(&mut net);
+    net.run_until(5 * SECOND, |net| net.a.saw(&Event::Channel(ChannelEvent::Open(again))));
+    let closed = ChannelEvent::Closed(theirs, ChannelCloseReason::AssociationRestarted);
+    assert!(net.b.saw(&Event::Channel(closed)));
+    let now = net.now();
+    net.a.send(now, again, "hello");
+    net.run_for(SECOND);
+    assert_eq!(net.b.texts(), ["hello"]);
+    assert_eq!([net.a.peer.state(), net.b.peer.state()], [PeerState::Connected; 2]);
 }
 
 /// Replaces the fingerprint of a description by that of a certificate nobody holds.

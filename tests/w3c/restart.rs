@@ -2,13 +2,16 @@
 
 use super::descriptions::offer;
 use super::operations::{settle, watch_needs};
-use super::support::{Journal, Pair, end, line, negotiate, offerer, peer, soon};
+use super::support::{Journal, Pair, end, line, negotiate, offerer, peer, soon, trickle};
 #[path = "../support/stack.rs"]
 pub(super) mod stack;
 
 use stack::connected;
 use std::time::Duration;
-use straits::{DataChannel, OfferOptions, PeerConnection, SessionDescription};
+use straits::{
+    DataChannel, DataChannelInit, ErrorName, OfferOptions, PeerConnection, PeerConnectionState,
+    SessionDescription,
+};
 use straits_peer::Event;
 use straits_sim::{Simulation, seed};
 
@@ -67,7 +70,7 @@ async fn rst_02_03_before_the_first_exchange() {
     a.restart_ice();
     settle().await;
     assert_eq!(needs.lines(), [""; 0]);
-    a.create_data_channel("", straits::DataChannelInit::default()).unwrap();
+    a.create_data_channel("", DataChannelInit::default()).unwrap();
     settle().await;
     let before = credentials(a.create_offer().await.ok());
     a.restart_ice();
@@ -335,4 +338,56 @@ async fn rst_a_refused_offer_restarts_nothing() {
     negotiate(&a, &b).await;
     assert_eq!(current(&a, &b), before);
     end([a, b]).await;
+}
+
+/// Somebody else answers the offer of a restart, with a certificate of its own; candidates go to both.
+#[tokio::test]
+async fn rst_12_another_peer_takes_over() {
+    let pair = Pair::new().await;
+    let (a, first) = (&pair.a, &pair.b);
+    ping(&pair, "hello").await;
+    let second = peer();
+    let [to_first, to_second] = [first, &second].map(PeerConnection::downgrade);
+    a.on_ice_candidate(move |candidate| {
+        for to in [&to_first, &to_second].into_iter().filter_map(|to| to.upgrade()) {
+            // Who is not asked refuses it.
+            to.add_ice_candidate(candidate.clone());
+        }
+    });
+    trickle(&second, a);
+    let offer = a.create_offer_with(OfferOptions::default().ice_restart(true)).await.unwrap();
+    a.set_local_description(offer.clone()).await.unwrap();
+    second.set_remote_description(offer).await.unwrap();
+    let answer = second.create_answer().await.unwrap();
+    a.set_remote_description(answer.clone()).await.unwrap();
+    second.set_local_description(answer).await.unwrap();
+
+    let back = second.create_data_channel("second back", DataChannelInit::default()).unwrap();
+    let other = soon("the channel", a.accept_channel()).await.unwrap();
+    assert_eq!(other.label(), "second back");
+    other.send("hello again").await.unwrap();
+    let message = soon("a message", back.recv()).await.unwrap();
+    assert_eq!(message.as_text(), Some("hello again"));
+    soon("the first channel to close", pair.channel_a.closed()).await;
+    let mine = a.create_data_channel("and there", DataChannelInit::default()).unwrap();
+    soon("it to open", mine.opened()).await.unwrap();
+    assert_eq!(a.connection_state(), PeerConnectionState::Connected);
+    soon("the end of the first", first.closed()).await;
+    end([second]).await;
+    pair.close().await;
+}
+
+/// Another certificate without other ICE credentials is refused, and what runs goes on.
+#[tokio::test]
+async fn rst_12_not_without_a_restart() {
+    let pair = Pair::new().await;
+    let second = peer();
+    pair.a.set_local_description_implicitly().await.unwrap();
+    second.set_remote_description(pair.a.local_description().unwrap()).await.unwrap();
+    let answer = second.create_answer().await.unwrap();
+    let error = pair.a.set_remote_description(answer).await.unwrap_err();
+    assert_eq!(error.name(), ErrorName::InvalidAccessError, "{error}");
+    ping(&pair, "still with you").await;
+    end([second]).await;
+    pair.close().await;
 }

@@ -429,8 +429,12 @@ impl Negotiation {
         let mut new_association = false;
         if let Some(before) = self.baseline() {
             let same_roles = before.agreed.dtls_role == dtls_role;
-            new_association =
-                data.new_association(before.remote, same_roles, self.accepts_new_associations)?;
+            // RFC 8842 §6: "the answerer cannot initiate a new DTLS association unless the offerer initiated ICE
+            // restart". Nor is there another generation for the final answer after a provisional one.
+            let current = self.current.as_ref().and_then(|current| current.local.credentials());
+            let restarts = local.credentials() != current && self.state.baseline().is_none();
+            let accept = self.accepts_new_associations && restarts;
+            new_association = data.new_association(before.remote, same_roles, accept)?;
             // RFC 8445 §6.1.1: "Once the roles are determined for a session, they persist throughout the lifetime
             // of the session", unless full becomes lite or lite becomes full.
             if before.agreed.modes == modes && !new_association {

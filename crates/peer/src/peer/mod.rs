@@ -134,8 +134,10 @@ impl Peer {
         let sctp = (config.sctp.clone())
             .local_port(config::SCTP_PORT)
             .max_receive_message_size(config.max_message_size);
+        let mut negotiation = Negotiation::new(session_id);
+        negotiation.accept_new_associations(true);
         Self {
-            negotiation: Negotiation::new(session_id),
+            negotiation,
             early_candidates: Vec::new(),
             gathering: GatheringState::New,
             gathers: false,

@@ -263,6 +263,11 @@ impl Peer {
             self.events.push_back(Event::GatheringNeeded);
         }
         if let Some(agreement) = change.agreement {
+            if agreement.new_association {
+                // An offerer hears of it from the answer: then it must not be taken for the end.
+                let is_expected = !change.local;
+                self.replace_dtls(now, is_expected);
+            }
             self.dtls_role = Some(agreement.dtls_role);
             // W3C webrtc-pc §4.4.1.5: channels have their ids when the description is applied.
             let role = match agreement.dtls_role {

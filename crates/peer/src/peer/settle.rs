@@ -210,6 +210,22 @@ impl Peer {
         self.settle_channels(now);
     }
 
+    /// RFC 8842 §3.1: another DTLS association takes the place of this one, perhaps with another peer: on routes of the new
+    /// ICE generation only. The SCTP association goes on (RFC 8841 §10.5: "the state of the SCTP association is not
+    /// affected"); a peer that does not have it begins one, which closes the channels as in a restart.
+    pub(super) fn replace_dtls(&mut self, now: Instant, tells: bool) {
+        let route = self.route_for_data();
+        let mut gate = std::mem::replace(&mut self.gate, Gate::Waiting { early: Vec::new() });
+        self.dtls_stats = gate.session().map_or(self.dtls_stats, dtls::Session::stats);
+        if let (true, Some(session), Some(route)) = (tells, gate.session_mut(), route) {
+            self.close_session(now, session, route);
+        }
+        self.carry.clear();
+        self.handshake_route = None;
+        self.ice.abandon_previous();
+        self.set_dtls_state(dtls::State::New);
+    }
+
     /// The ABORT, if the association still had one to send, then close_notify, or the alert that ended the session.
     fn say_goodbye(&mut self, now: Instant, session: &mut dtls::Session, route: ice::Route) {
         let mut datagram = BytesMut::new();
@@ -222,6 +238,11 @@ impl Peer {
                 self.packet.clear();
             }
         }
+        self.close_session(now, session, route);
+    }
+
+    fn close_session(&mut self, now: Instant, session: &mut dtls::Session, route: ice::Route) {
+        let mut datagram = BytesMut::new();
         session.close(now);
         while self.farewell.len() < MAX_FAREWELL && session.poll_transmit(now, &mut datagram) {
             self.farewell.push_back((route, datagram.split().freeze()));
@@ -247,5 +268,5 @@ impl Peer {
     }
 }
 
-/// Datagrams that an ended peer may still send: an ABORT and an alert, with room for what DTLS adds.
+/// Datagrams that an ended peer or session may still send: an ABORT and an alert, with room for what DTLS adds.
 const MAX_FAREWELL: usize = 8;
