@@ -9,7 +9,7 @@ use straits::{
     ErrorName, IceCandidate, IceGatheringState, PeerConnection, SessionDescription, SignalingState,
 };
 use straits_peer::ice::State;
-use straits_peer::{DescriptionKind, Event, Peer, SdpType};
+use straits_peer::{DescriptionKind, Event, PeerState, SdpType};
 use straits_sim::{Simulation, seed};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -320,5 +320,41 @@ fn sta_09_10_the_peer_goes_away_and_is_found_again() {
     net.set_blackout(true);
     net.run_for(20 * SECOND);
     assert_eq!(ice_states(&net.a).last(), Some(&State::Failed));
-    assert_eq!(Peer::ice_state(&net.b.peer), State::Failed);
+    assert_eq!(ice_states(&net.b).last(), Some(&State::Failed));
+}
+
+/// One candidate, with nobody there, of a peer that may have more. Another one that works follows.
+#[test]
+fn sta_12_a_candidate_that_cannot_be_reached() {
+    let mut net = strangers(seed());
+    let now = net.now();
+    let ours = net.a.peer.open_channel(now, labelled("later")).unwrap();
+    let mut found = Vec::new();
+    stack::negotiate_with(&mut net, |description| {
+        let (candidates, kept): (Vec<&str>, Vec<&str>) =
+            description.sdp.lines().partition(|line| line.contains("candidate"));
+        found = candidates.into_iter().map(|line| line.trim_start_matches("a=").to_owned()).collect();
+        let sdp = kept.into_iter().map(|line| format!("{line}\r\n")).collect();
+        straits_peer::SessionDescription { sdp, ..description }
+    });
+    let add = |stack: &mut Stack, now, candidate: &str| {
+        let candidate = candidate.to_owned();
+        let candidate =
+            straits_peer::IceCandidate { candidate, sdp_mid: Some("0".into()), ..Default::default() };
+        stack.peer.add_remote_candidate(now, Some(candidate)).unwrap();
+        stack.pump(now);
+    };
+    net.set_blackout(true);
+    let now = net.now();
+    add(&mut net.a, now, "candidate:9 1 udp 1 198.51.100.9 9 typ host");
+    net.run_for(20 * SECOND);
+    assert_eq!(ice_states(&net.a), [State::Checking, State::Disconnected]);
+    assert_eq!(net.a.states(), [PeerState::Connecting, PeerState::Disconnected]);
+    net.set_blackout(false);
+    let now = net.now();
+    add(&mut net.a, now, &found[0]);
+    assert_eq!(ice_states(&net.a)[2..], [State::Checking]);
+    net.run_for(5 * SECOND);
+    assert_eq!(ice_states(&net.a)[2..], [State::Checking, State::Connected]);
+    assert!(net.a.saw(&Event::Channel(straits_peer::sctp::ChannelEvent::Open(ours))));
 }

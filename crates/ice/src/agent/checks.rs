@@ -5,7 +5,7 @@
 
 use super::candidates::peer_reflexive_priority;
 use super::transmit::{Outgoing, Purpose};
-use super::{Agent, CandidatePairState, Config, Mode, Role, Route};
+use super::{Agent, CandidatePairState, Config, Mode, Role, Route, State};
 use crate::stun::TransactionId;
 use rand_chacha::rand_core::Rng as _;
 use std::collections::BTreeSet;
@@ -63,6 +63,22 @@ impl Agent {
         {
             self.checklist.next_start_at = Some(now + self.config.pacing);
             self.start_check(now, index, false);
+        }
+    }
+
+    /// W3C webrtc-pc §5.6.4: also "disconnected" is who found no connection with the candidates that there are, "but it is
+    /// still gathering and/or waiting for additional remote candidates". The checks go on all the same.
+    pub(super) fn judge_search(&mut self) {
+        if !self.is_checking() || self.selection.is_some() {
+            return;
+        }
+        let has_all = self.local_gathering_complete && self.remote_gathering_complete;
+        match (self.state, self.checklist.is_exhausted()) {
+            (State::Checking, true) if !has_all => {
+                self.set_state(State::Disconnected, "no pair gave an answer, and more may come");
+            }
+            (State::Disconnected, false) => self.set_state(State::Checking, "there is another pair"),
+            _ => {}
         }
     }
 
@@ -177,6 +193,19 @@ impl Checklist {
 
     pub(super) fn is_empty(&self) -> bool {
         self.pairs.is_empty()
+    }
+
+    /// Was every pair given up once, and did none answer?
+    fn is_exhausted(&self) -> bool {
+        let is_hopeless = |pair: &Pair| {
+            let is_answered = match &pair.state {
+                PairState::Waiting => false,
+                PairState::InProgress(transaction) => transaction.use_candidate,
+                PairState::Succeeded => true,
+            };
+            pair.rounds > 0 && !is_answered
+        };
+        !self.pairs.is_empty() && self.pairs.iter().all(is_hopeless)
     }
 
     /// The pair whose live request has this id.

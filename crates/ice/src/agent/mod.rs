@@ -281,7 +281,8 @@ impl Agent {
             self.set_state(State::Checking, "credentials and a candidate of the peer are known");
         }
         // The search is bounded, also when the peer has told that it has no candidates at all.
-        let is_searching = matches!(self.state, State::New | State::Checking) && self.selection.is_none();
+        let may_search = matches!(self.state, State::New | State::Checking | State::Disconnected);
+        let is_searching = may_search && self.selection.is_none();
         let has_heard_all = self.current.remote.is_some() && self.remote_gathering_complete;
         if is_searching && self.no_answer_at.is_none() && (search_may_begin || has_heard_all) {
             self.no_answer_at = Some(now + self.config.no_answer_after);
@@ -293,6 +294,7 @@ impl Agent {
             self.fail(FailureReason::NoCandidatePair);
         }
         self.drive_checks(now);
+        self.judge_search();
     }
 
     /// Can a pair exist, now that all candidates are known?

@@ -9,6 +9,7 @@ use std::time::Instant;
 pub(super) struct Replaced {
     generation: Generation,
     state: State,
+    had_route: bool,
     failure_reason: Option<FailureReason>,
     local_candidates: Vec<Candidate>,
     bases: Vec<Base>,
@@ -43,6 +44,7 @@ impl Agent {
         let replaced = Replaced {
             generation: old.clone(),
             state: self.state,
+            had_route: self.selection.is_some(),
             failure_reason: self.failure_reason.take(),
             local_candidates: std::mem::take(&mut self.local_candidates),
             bases: std::mem::take(&mut self.bases),
@@ -61,6 +63,9 @@ impl Agent {
         match self.state {
             State::New | State::Connected | State::Closed => {}
             State::Checking => self.set_state(State::New, "restart before a route was found"),
+            State::Disconnected if self.selection.is_none() => {
+                self.set_state(State::New, "restart before a route was found");
+            }
             State::Disconnected | State::Failed => self.set_state(State::Checking, "restart"),
         }
         self.advance(now);
@@ -89,11 +94,12 @@ impl Agent {
         self.no_answer_at = None;
         match (replaced.state, replaced.failure_reason) {
             (State::Failed, Some(reason)) => self.fail(reason),
-            (State::Connected | State::Disconnected, _) if self.selection.is_none() => {
+            (State::Connected | State::Disconnected, _) if replaced.had_route && self.selection.is_none() => {
                 self.fail(FailureReason::ConsentExpired);
             }
             // The peer may have been heard, or missed, meanwhile.
-            (State::Connected | State::Disconnected, _) if self.state != State::Checking => {}
+            (State::Connected | State::Disconnected, _)
+                if replaced.had_route && self.state != State::Checking => {}
             (state, _) if state != self.state => self.set_state(state, "restart cancelled"),
             _ => {}
         }

@@ -41,13 +41,14 @@ impl fmt::Display for Route {
 /// The state of an agent: `RTCIceTransportState` of the W3C text, without `completed`.
 ///
 /// ```text
-/// New ──────▶ Checking ──────▶ Connected ◀────▶ Disconnected
+/// New ──────▶ Checking ──────▶ Connected ◀────▶ Disconnected ◀──▶ Checking
 ///               │  ▲               └───────┬─────────┘
 ///               │  │ restart               │ silence
 ///               │  └──────── Failed ◀──────┘          any ──▶ Closed
 ///               └──────────────▲
 /// ```
-/// `restart` leaves `Connected` alone, takes `Disconnected` and `Failed` to `Checking`.
+/// `restart` leaves `Connected` alone, takes `Disconnected` and `Failed` to `Checking`, and a search without a route to
+/// `New`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Waits for the peer's credentials and a first candidate of it.
@@ -56,7 +57,8 @@ pub enum State {
     Checking,
     /// A route is selected and the peer is heard.
     Connected,
-    /// A route is selected and the peer is silent. Ends by itself, either way.
+    /// A route is selected and the peer is silent; or no pair gave an answer yet, and either side may tell of more
+    /// candidates, which leads back to `Checking`. Ends by itself, either way.
     Disconnected,
     /// No route was found, or the peer was silent for too long; `restart` leads out.
     Failed,

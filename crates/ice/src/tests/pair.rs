@@ -364,6 +364,58 @@ fn no_answer_ends_in_failure() {
     }
 }
 
+/// W3C webrtc-pc §5.6.4: all pairs were tried, and the peer has not told that there are no more. Another candidate leads
+/// back to the search, a pair that works after all out of it, and the end comes when it would have come.
+#[test]
+fn no_answer_yet_is_disconnected() {
+    let blackout = Conditions { delay: ms(10), blackout: true, ..Conditions::default() };
+    let trickled = |net: &mut straits_sim::Pair<Node>| {
+        let now = net.now();
+        let (a_keys, b_keys) =
+            (net.a.agent.local_credentials().clone(), net.b.agent.local_credentials().clone());
+        net.a.agent.set_remote_credentials(now, b_keys, Mode::Lite);
+        net.b.agent.set_remote_credentials(now, a_keys, Mode::Lite);
+        let candidate = net.b.agent.local_candidates()[0].clone();
+        net.a.agent.add_remote_candidate(now, candidate).unwrap();
+        net.a.drain(now);
+        now
+    };
+    let states = |net: &straits_sim::Pair<Node>, start: std::time::Instant| -> Vec<_> {
+        let states = net.a.states().into_iter();
+        states.map(|(at, state)| (at.saturating_duration_since(start), state)).collect()
+    };
+    let mut net = unsignalled(blackout.clone(), seed());
+    let start = trickled(&mut net);
+    net.run_for(secs(31));
+    let given_up = (ms(11_500), State::Disconnected);
+    assert_eq!(states(&net, start), [(ms(0), State::Checking), given_up, (secs(30), State::Failed)]);
+
+    let mut net = unsignalled(blackout.clone(), seed());
+    let start = trickled(&mut net);
+    net.run_for(secs(12));
+    net.set_blackout(false);
+    net.run_until(secs(5), both_connected);
+    let seen: Vec<_> = states(&net, start).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(seen, [State::Checking, State::Disconnected, State::Checking, State::Connected]);
+
+    let mut net = unsignalled(blackout, seed());
+    let start = trickled(&mut net);
+    net.run_for(secs(12));
+    let candidate = net.b.agent.local_candidates()[1].clone();
+    let now = net.now();
+    net.a.agent.add_remote_candidate(now, candidate).unwrap();
+    net.a.drain(now);
+    net.run_for(secs(1));
+    assert_eq!(states(&net, start)[2..], [(secs(12), State::Checking)]);
+    // A restart that is taken back leaves the search where it was.
+    let now = net.now();
+    net.a.agent.restart(now);
+    assert_eq!(net.a.agent.state(), State::New);
+    net.a.agent.cancel_restart(now);
+    net.set_blackout(false);
+    net.run_until(secs(3), both_connected);
+}
+
 #[test]
 fn no_pair_fails_only_when_both_sides_are_complete() {
     let mut net = unsignalled(Conditions::default(), seed());
