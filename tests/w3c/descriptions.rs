@@ -355,8 +355,7 @@ async fn sld_04_06_offers_set_one_after_another() {
     end([a, b]).await;
 }
 
-/// What was created stays settable while an offer of the peer comes and goes, and while a call that the state refuses
-/// is made.
+/// What was created stays settable while an offer of the peer comes and goes, and while offers are made between.
 #[tokio::test]
 async fn sld_05_12_what_was_created_before() {
     let (a, b) = (offerer(), peer());
@@ -366,9 +365,12 @@ async fn sld_05_12_what_was_created_before() {
     a.set_local_description(early.clone()).await.unwrap();
     assert_eq!(a.signaling_state(), SignalingState::HaveLocalOffer);
 
-    b.set_remote_description(early).await.unwrap();
+    b.set_remote_description(early.clone()).await.unwrap();
     let answer = b.create_answer().await.unwrap();
     assert_eq!(refused(b.create_offer().await), Some(ErrorName::InvalidStateError));
+    b.set_remote_description(SessionDescription::rollback()).await.unwrap();
+    b.create_offer().await.unwrap();
+    b.set_remote_description(early).await.unwrap();
     b.set_local_description(answer.clone()).await.unwrap();
     a.set_remote_description(answer).await.unwrap();
     assert_eq!([a.signaling_state(), b.signaling_state()], [SignalingState::Stable; 2]);

@@ -77,6 +77,18 @@ const AUDIO: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mi
     a=rtpmap:111 opus/48000/2\r\na=setup:actpass\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n\
     a=fingerprint:sha-256 AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA\r\n";
 
+/// As JSON a description has a type, and one that there is; in Rust there is no other.
+#[test]
+fn srd_01_the_type_of_a_description() {
+    let read = |json: &str| serde_json::from_str::<SessionDescription>(json);
+    for kind in ["offer", "pranswer", "answer", "rollback"] {
+        assert_eq!(read(&format!(r#"{{"type":"{kind}"}}"#)).unwrap().kind.as_str(), kind);
+    }
+    for wrong in [r#"{"type":"other","sdp":""}"#, r#"{"type":"Offer","sdp":""}"#, r#"{"type":null}"#, "{}"] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
 #[tokio::test]
 async fn sdp_04_characters_that_credentials_do_not_have() {
     for start in ["a=ice-ufrag:", "a=ice-pwd:"] {

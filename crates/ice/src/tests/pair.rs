@@ -369,7 +369,7 @@ fn no_answer_ends_in_failure() {
 #[test]
 fn no_answer_yet_is_disconnected() {
     let blackout = Conditions { delay: ms(10), blackout: true, ..Conditions::default() };
-    let trickled = |net: &mut straits_sim::Pair<Node>| {
+    let trickled = |net: &mut Pair<Node>| {
         let now = net.now();
         let (a_keys, b_keys) =
             (net.a.agent.local_credentials().clone(), net.b.agent.local_credentials().clone());
@@ -380,7 +380,7 @@ fn no_answer_yet_is_disconnected() {
         net.a.drain(now);
         now
     };
-    let states = |net: &straits_sim::Pair<Node>, start: std::time::Instant| -> Vec<_> {
+    let states = |net: &Pair<Node>, start: std::time::Instant| -> Vec<_> {
         let states = net.a.states().into_iter();
         states.map(|(at, state)| (at.saturating_duration_since(start), state)).collect()
     };

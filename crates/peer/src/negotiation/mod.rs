@@ -36,6 +36,8 @@ pub struct Negotiation {
     current: Option<Current>,
     created_offer: Option<Local>,
     created_answer: Option<Local>,
+    /// The offer that `created_answer` is for.
+    answered: String,
     /// Username fragments that a restart is to replace: W3C webrtc-pc §4.4.2 \[\[LocalIceCredentialsToReplace]].
     to_replace: Vec<String>,
     /// Is a restart wanted so much that negotiation is needed for it?
@@ -68,6 +70,7 @@ impl Negotiation {
             current: None,
             created_offer: None,
             created_answer: None,
+            answered: String::new(),
             to_replace: Vec::new(),
             restart_requested: false,
         }
@@ -102,8 +105,10 @@ impl Negotiation {
     pub fn create_answer(&mut self, local: &LocalTransport) -> Result<SessionDescription, DescriptionError> {
         let offer = self.offer_to_answer("createAnswer")?;
         let document = local::answer(self.session_id, offer, self.baseline(), local);
+        let answered = offer.text.clone();
         let last = self.created_answer.as_ref();
         let answer = Local::create(SdpType::Answer, document, local, last, &mut self.version);
+        self.answered = answered;
         Ok(self.created_answer.insert(answer).created())
     }
 
@@ -354,7 +359,10 @@ impl Negotiation {
             change.rolled_back = true;
             self.enter(&mut change, State::Stable);
         }
-        self.created_answer = None;
+        // W3C webrtc-pc §4.4.1.5: only the end of an exchange empties [[LastCreatedAnswer]]. For another offer it would not do.
+        if self.answered != offer.text {
+            self.created_answer = None;
+        }
         self.enter(&mut change, State::HaveRemoteOffer { offer });
         Ok(change)
     }

@@ -11,7 +11,7 @@ use straits_ice::{self as ice, Candidate, Credentials};
 #[derive(Clone, Debug)]
 pub(super) struct Remote {
     pub(super) kind: SdpType,
-    text: String,
+    pub(super) text: String,
     pub(super) last_line: usize,
     pub(super) sections: Vec<Section>,
     /// `a=ice-options`, of the session and of all sections.
