@@ -26,13 +26,26 @@ fn behaviours() -> Vec<Behaviour> {
         .collect()
 }
 
-/// The tests of this directory by the ids in their names: `cdc_08_09_what_it_is` shows CDC-08 and CDC-09.
+/// The tests of this directory by the ids in their names: `cdc_08_09_id_02_what_it_is` shows CDC-08, CDC-09 and ID-02.
 fn tests() -> BTreeMap<String, Vec<String>> {
+    let behaviours = behaviours();
+    let is_area = |word: &str| {
+        behaviours.iter().any(|behaviour| behaviour.id.split('-').next() == Some(&*word.to_uppercase()))
+    };
     coverage::tests("w3c", |name| {
-        let mut words = name.split('_');
-        let area = words.next().unwrap_or_default().to_uppercase();
-        let is_number = |word: &&str| word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_digit());
-        words.take_while(is_number).map(|number| format!("{area}-{number}")).collect()
+        let (mut area, mut ids) = (String::new(), Vec::new());
+        let mut words = name.split('_').peekable();
+        let is_number = |word: &str| word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_digit());
+        while let Some(word) = words.next() {
+            if is_number(word) && !area.is_empty() {
+                ids.push(format!("{area}-{word}"));
+            } else if is_area(word) && words.peek().is_some_and(|next| is_number(next)) {
+                area = word.to_uppercase();
+            } else {
+                break;
+            }
+        }
+        ids
     })
 }
 

@@ -122,9 +122,10 @@ impl State {
         AddIceCandidate::Chained(receiver)
     }
 
-    /// W3C webrtc-pc §4.7.3: "If the length of connection.[[Operations]] is not 0, then set
-    /// connection.[[UpdateNegotiationNeededFlagOnEmptyChain]] to true, and abort these steps."
+    /// Is the wish to negotiate to be told now? While operations are under way it waits for their end.
     pub(super) fn is_negotiation_due(&mut self) -> bool {
+        // W3C webrtc-pc §4.7.3: "If the length of connection.[[Operations]] is not 0, then set
+        // connection.[[UpdateNegotiationNeededFlagOnEmptyChain]] to true, and abort these steps."
         self.chain.negotiation_deferred = !self.chain.is_empty();
         self.chain.is_empty() && self.peer.negotiation_needed()
     }
