@@ -1,39 +1,20 @@
 //! Session descriptions as signalling carries them.
 
+use crate::names::names;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use straits_peer as core;
 
-/// `RTCSdpType`, W3C webrtc-pc §4.7.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SdpType {
-    /// The beginning of an exchange.
-    Offer,
-    /// A provisional answer: another answer follows.
-    Pranswer,
-    /// The end of an exchange.
-    Answer,
-    /// Back to the last stable state; `sdp` is ignored.
-    Rollback,
-}
-
-impl SdpType {
-    /// The string that a browser has for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Offer => "offer",
-            Self::Pranswer => "pranswer",
-            Self::Answer => "answer",
-            Self::Rollback => "rollback",
-        }
-    }
-}
-
-impl fmt::Display for SdpType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+names! {
+    /// `RTCSdpType`, W3C webrtc-pc §4.7.
+    SdpType {
+        /// The beginning of an exchange.
+        Offer = "offer",
+        /// A provisional answer: another answer follows.
+        Pranswer = "pranswer",
+        /// The end of an exchange.
+        Answer = "answer",
+        /// Back to the last stable state; `sdp` is ignored.
+        Rollback = "rollback",
     }
 }
 

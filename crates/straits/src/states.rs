@@ -1,30 +1,14 @@
 //! The state enumerations of the W3C text, under their names.
 
-use std::fmt;
+use crate::names::names;
 use straits_peer::{GatheringState, PeerState, dtls, ice, sctp};
 
+/// Defines one as [`names!`] does, and what it is made of.
 macro_rules! state {
     ($(#[$doc:meta])* $name:ident from $core:path { $($(#[$variant_doc:meta])* $variant:ident <- $source:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $name {
-            /// The string that a browser has for it.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
+        names! {
+            $(#[$doc])*
+            $name { $($(#[$variant_doc])* $variant = $text,)+ }
         }
 
         impl From<$core> for $name {
@@ -120,32 +104,15 @@ state! {
     }
 }
 
-/// `RTCSctpTransportState`, W3C webrtc-pc §6.1.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SctpTransportState {
-    /// The association is being set up, or waits for DTLS.
-    Connecting,
-    /// Messages pass.
-    Connected,
-    /// The association has ended.
-    Closed,
-}
-
-impl SctpTransportState {
-    /// The string that a browser has for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Connected => "connected",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-impl fmt::Display for SctpTransportState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+names! {
+    /// `RTCSctpTransportState`, W3C webrtc-pc §6.1.2.
+    SctpTransportState {
+        /// The association is being set up, or waits for DTLS.
+        Connecting = "connecting",
+        /// Messages pass.
+        Connected = "connected",
+        /// The association has ended.
+        Closed = "closed",
     }
 }
 

@@ -118,8 +118,9 @@ impl Gate {
 impl Peer {
     /// A peer that has not begun to negotiate.
     ///
-    /// `identities` are the certificates this side announces, one or several, of which the handshake shows one. `seed` must come from the system's random generator: ICE
-    /// credentials, SCTP tags and the cookie key, and the session id of descriptions are derived from it.
+    /// `identities` are the certificates this side announces, one or several, of which the handshake shows one. `seed` must
+    /// come from the system's random generator: ICE credentials, SCTP tags and the cookie key, and the session id of
+    /// descriptions are derived from it.
     pub fn new(
         config: Config,
         identities: impl Into<dtls::Identities>,

@@ -44,8 +44,8 @@ pub struct RtcConfiguration {
     /// How many sets of candidates to gather ahead. Default 0; without effect, because addresses of the machine are known at
     /// once. It cannot change once a local description was set.
     pub ice_candidate_pool_size: u8,
-    /// Certificates with their keys, of which the first is used. Default none, which makes a fresh one, see
-    /// [`Configuration::certificate`](crate::Configuration::certificate). They cannot change: leaving them out is a change.
+    /// Certificates with their keys. Default none, which makes a fresh one; see
+    /// [`Configuration::certificates`](crate::Configuration::certificates). They cannot change: leaving them out is a change.
     #[serde(skip)]
     pub certificates: Vec<Identity>,
 }

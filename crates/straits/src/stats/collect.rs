@@ -1,16 +1,17 @@
 //! How a report is made of what the layers know.
 
 use super::{
-    CandidatePairStats, CertificateStats, DataChannelStats, DtlsRole, IceCandidateStats, IceRole,
-    PeerConnectionStats, SctpTransportStats, Stats, StatsReport, TransportStats,
+    CandidatePairStats, CertificateStats, DataChannelStats, DtlsRole, IceCandidateStats, PeerConnectionStats,
+    SctpTransportStats, Stats, StatsReport, TransportStats,
 };
+use crate::IceCandidateType;
 use crate::connection::state::State;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 use straits_peer::Peer;
 use straits_peer::dtls::{self, Certificate, HashFunction};
-use straits_peer::ice::{self, Candidate, CandidateAddress, CandidateKind, CandidatePair, Route};
+use straits_peer::ice::{Candidate, CandidateAddress, CandidatePair, Route};
 
 /// One moment by both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -99,11 +100,7 @@ impl Collector<'_> {
             packets_received: traffic.packets_received,
             bytes_sent: traffic.bytes_sent,
             bytes_received: traffic.bytes_received,
-            ice_role: match self.peer.ice_role() {
-                None => IceRole::Unknown,
-                Some(ice::Role::Controlling) => IceRole::Controlling,
-                Some(ice::Role::Controlled) => IceRole::Controlled,
-            },
+            ice_role: self.peer.ice_role().into(),
             ice_local_username_fragment: agent.local_credentials().ufrag.clone(),
             dtls_state: self.peer.dtls_state().into(),
             ice_state: self.peer.ice_state().into(),
@@ -161,7 +158,7 @@ impl Collector<'_> {
         for known in agent.known_remote_candidates() {
             let Some(mut entry) = self.candidate(known.candidate, true) else { continue };
             if known.is_reflexive {
-                entry.candidate_type = CandidateKind::PeerReflexive;
+                entry.candidate_type = IceCandidateType::Prflx;
             }
             if known.is_signalled {
                 entry.username_fragment = entry.username_fragment.or_else(|| remote_fragment.clone());
@@ -185,7 +182,7 @@ impl Collector<'_> {
             address: Some(ip),
             port: candidate.port,
             protocol: "udp",
-            candidate_type: candidate.kind,
+            candidate_type: candidate.kind.into(),
             priority: candidate.priority,
             foundation: candidate.foundation.clone(),
             related_address: related.map(|(address, _)| address.to_string()),

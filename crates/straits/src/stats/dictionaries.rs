@@ -1,7 +1,8 @@
 //! The dictionaries of W3C webrtc-stats, with Rust's types for their members. What JSON has is in the units of the text.
 
 use super::{Stats, units};
-use crate::{DataChannelState, DtlsTransportState, IceConnectionState, ice};
+use crate::names::names;
+use crate::{DataChannelState, DtlsTransportState, IceCandidateType, IceConnectionState, ice};
 use serde::Serialize;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -42,7 +43,6 @@ pub struct DataChannelStats {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_channel_identifier: Option<u16>,
     /// As [`ready_state`](crate::DataChannel::ready_state) shows it.
-    #[serde(serialize_with = "units::text")]
     pub state: DataChannelState,
     /// Messages that `send` accepted.
     pub messages_sent: u64,
@@ -78,10 +78,8 @@ pub struct TransportStats {
     /// Our `a=ice-ufrag`.
     pub ice_local_username_fragment: String,
     /// Where DTLS stands.
-    #[serde(serialize_with = "units::text")]
     pub dtls_state: DtlsTransportState,
     /// Where ICE stands.
-    #[serde(serialize_with = "units::text")]
     pub ice_state: IceConnectionState,
     /// The [`CandidatePairStats`] of the pair that data goes over.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -217,8 +215,7 @@ pub struct IceCandidateStats {
     /// Always `udp`.
     pub protocol: &'static str,
     /// How it became known. A candidate that was seen on the network first stays peer-reflexive.
-    #[serde(serialize_with = "units::text")]
-    pub candidate_type: ice::CandidateKind,
+    pub candidate_type: IceCandidateType,
     /// The priority (RFC 8445 §5.1.2).
     pub priority: u32,
     /// The foundation (RFC 8445 §5.1.1.3).
@@ -254,30 +251,40 @@ pub struct CertificateStats {
     pub base64_certificate: String,
 }
 
-/// `RTCIceRole`, W3C webrtc-pc §5.6.
-#[doc(alias = "RTCIceRole")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IceRole {
-    /// There is no offer yet.
-    Unknown,
-    /// This side nominates.
-    Controlling,
-    /// The peer nominates.
-    Controlled,
+names! {
+    /// `RTCIceRole`, W3C webrtc-pc §5.6.
+    #[doc(alias = "RTCIceRole")]
+    IceRole {
+        /// There is no offer yet.
+        Unknown = "unknown",
+        /// This side nominates.
+        Controlling = "controlling",
+        /// The peer nominates.
+        Controlled = "controlled",
+    }
 }
 
-/// `RTCDtlsRole`, W3C webrtc-stats.
-#[doc(alias = "RTCDtlsRole")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DtlsRole {
-    /// Offer and answer are not both in place.
-    Unknown,
-    /// This side begins the handshake.
-    Client,
-    /// The peer begins it.
-    Server,
+impl From<Option<ice::Role>> for IceRole {
+    fn from(role: Option<ice::Role>) -> Self {
+        match role {
+            None => Self::Unknown,
+            Some(ice::Role::Controlling) => Self::Controlling,
+            Some(ice::Role::Controlled) => Self::Controlled,
+        }
+    }
+}
+
+names! {
+    /// `RTCDtlsRole`, W3C webrtc-stats.
+    #[doc(alias = "RTCDtlsRole")]
+    DtlsRole {
+        /// Offer and answer are not both in place.
+        Unknown = "unknown",
+        /// This side begins the handshake.
+        Client = "client",
+        /// The peer begins it.
+        Server = "server",
+    }
 }
 
 /// A type of entry, to pick the entries of that type from a [`StatsReport`](super::StatsReport).

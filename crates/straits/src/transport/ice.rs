@@ -5,8 +5,8 @@ use crate::{
     PeerConnection,
 };
 use std::fmt;
+use straits_peer::Peer;
 use straits_peer::ice::{Candidate, Credentials, RemoteCandidate};
-use straits_peer::{Peer, ice};
 
 /// `RTCIceTransport`, W3C webrtc-pc §5.6: the ICE agent of a connection. From
 /// [`DtlsTransport::ice_transport`](crate::DtlsTransport::ice_transport).
@@ -50,11 +50,7 @@ impl IceTransport {
     /// Which end nominates; unknown before there is an offer.
     #[must_use]
     pub fn role(&self) -> IceRole {
-        match self.look(Peer::ice_role) {
-            None => IceRole::Unknown,
-            Some(ice::Role::Controlling) => IceRole::Controlling,
-            Some(ice::Role::Controlled) => IceRole::Controlled,
-        }
+        self.look(Peer::ice_role).into()
     }
 
     /// Always [`IceComponent::Rtp`]: data channels have one component.

@@ -5,7 +5,6 @@ use crate::{Error, ErrorName, IceCandidate};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use straits_peer::DescriptionKind;
 use tokio::sync::oneshot;
 
 /// Who has its turn, at the front, and who waits for it.
@@ -142,9 +141,7 @@ impl State {
         if self.is_over() {
             return Err(Error::closed(self.reason()));
         }
-        let is_described = [DescriptionKind::PendingRemote, DescriptionKind::CurrentRemote]
-            .into_iter()
-            .any(|kind| self.peer.description(kind).is_some());
+        let is_described = self.peer.can_trickle().is_some();
         if self.strict_w3c && !is_described {
             let what = "there is no remote description";
             return Err(Error::new(ErrorName::InvalidStateError, what, "set it first"));
