@@ -5,13 +5,13 @@ mod stack;
 
 use bytes::Bytes;
 use stack::{Net, Stack, connected, implied, labelled, negotiate, negotiate_with, strangers};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use straits_peer::dtls;
 use straits_peer::ice::{self, FailureReason};
 use straits_peer::sctp::{ChannelCloseReason, ChannelEvent, ChannelState, MessageKind, State as SctpState};
 use straits_peer::{
-    CloseReason, Config, DescriptionError, DescriptionKind, Event, IceCandidate, PeerState, SdpType,
-    SessionDescription,
+    CloseReason, Config, DescriptionError, DescriptionKind, Event, GatheringState, IceCandidate, Peer,
+    PeerState, SdpType, SessionDescription,
 };
 use straits_sim::{Conditions, Datagram, Endpoint, Loss, Simulation, Verdict, derive_seed, seed};
 
@@ -534,4 +534,29 @@ fn giving_up_names_the_layer_that_is_not_up() {
         assert_eq!((net.a.peer.state(), net.a.peer.poll_timeout()), (PeerState::Failed, None));
         assert!(!net.a.peer.give_up(now), "it has ended");
     }
+}
+
+/// The restart came before the addresses of the generation that it was to replace: that still waits for them.
+#[test]
+fn a_restart_that_is_taken_back_leaves_gathering_to_be_done() {
+    let now = Instant::now();
+    let [mut a, mut b] =
+        [1, 2].map(|seed| Peer::new(Config::default(), dtls::Identity::generate().unwrap(), [seed; 32], now));
+    a.open_channel(now, labelled("data")).unwrap();
+    a.set_local_description(now, &implied(SdpType::Offer)).unwrap();
+    b.set_remote_description(now, &a.description(DescriptionKind::PendingLocal).unwrap()).unwrap();
+    b.set_local_description(now, &implied(SdpType::Answer)).unwrap();
+    a.set_remote_description(now, &b.description(DescriptionKind::CurrentLocal).unwrap()).unwrap();
+    a.restart_ice(now);
+    a.set_local_description(now, &implied(SdpType::Offer)).unwrap();
+    while a.poll_event().is_some() {}
+    a.set_local_description(now, &implied(SdpType::Rollback)).unwrap();
+    let events: Vec<_> = std::iter::from_fn(|| a.poll_event()).collect();
+    assert!(events.contains(&Event::GatheringNeeded), "{events:?}");
+    assert_eq!(a.gathering_state(), GatheringState::New);
+    a.add_local_candidate(now, "192.0.2.1:5000".parse().unwrap());
+    a.set_gathering_complete(now);
+    assert_eq!(a.gathering_state(), GatheringState::Complete);
+    let sdp = a.description(DescriptionKind::CurrentLocal).unwrap().sdp;
+    assert!(sdp.contains(" 192.0.2.1 5000 ") && sdp.contains("a=end-of-candidates"), "{sdp}");
 }

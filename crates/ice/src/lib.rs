@@ -79,7 +79,7 @@ mod stun;
 mod tests;
 
 pub use agent::{
-    Agent, CandidatePair, CandidatePairState, Config, Event, FailureReason, Mode, PairCounters,
+    Agent, CandidatePair, CandidatePairState, Config, Event, FailureReason, Gathered, Mode, PairCounters,
     RemoteCandidate, Role, Route, State, Stats, Traffic,
 };
 pub use candidate::{Candidate, CandidateAddress, CandidateError, CandidateKind, Transport};

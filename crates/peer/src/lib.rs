@@ -83,9 +83,7 @@ pub use description::{
     CandidateError, DescriptionError, DescriptionKind, IceCandidate, OfferOptions, SdpType,
     SessionDescription, SignalingState,
 };
-pub use negotiation::{
-    Agreement, Change, Gathered, LocalTransport, Negotiation, RemoteCandidate, RemoteTransport,
-};
+pub use negotiation::{Agreement, Change, LocalTransport, Negotiation, RemoteCandidate, RemoteTransport};
 pub use peer::{
     Classification, CloseReason, Config, Event, GatheringState, Peer, PeerState, Stats, Transmit, classify,
 };

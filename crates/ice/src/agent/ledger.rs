@@ -1,8 +1,8 @@
 //! What is counted of each pair of addresses, and what is told of pairs and candidates.
 
 use super::{Agent, Route};
+use crate::Candidate;
 use crate::candidate::CandidateKind;
-use crate::{Candidate, CandidateAddress};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -148,7 +148,7 @@ impl Agent {
             is_signalled: candidate.kind != CandidateKind::PeerReflexive,
             is_reflexive: self.is_reflexive(candidate),
         });
-        let is_known = |one: &Candidate| self.remote_candidates.iter().any(|known| is_same(known, one));
+        let is_known = |one: &Candidate| one.udp_address().is_some_and(|address| self.knows_remote(address));
         current.chain(retired.filter(move |(one, _)| !is_known(one)).map(|(candidate, is_reflexive)| {
             RemoteCandidate {
                 candidate,
@@ -342,14 +342,6 @@ impl Ledger {
         self.entries.retain(keep);
         self.latest = 0;
     }
-}
-
-fn is_same(one: &Candidate, other: &Candidate) -> bool {
-    let place = |candidate: &Candidate| match &candidate.address {
-        CandidateAddress::Ip(ip) => Some((*ip, candidate.port)),
-        CandidateAddress::Name(_) => None,
-    };
-    place(one).is_some() && place(one) == place(other)
 }
 
 /// As many as a checklist or the table of routes has by default.

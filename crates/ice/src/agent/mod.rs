@@ -30,6 +30,7 @@ use tracing::debug;
 
 pub use self::config::Config;
 pub use self::ledger::{CandidatePair, CandidatePairState, PairCounters, RemoteCandidate, Traffic};
+pub use self::restart::Gathered;
 pub use self::types::{Event, FailureReason, Mode, Role, Route, State, Stats};
 
 /// One end of ICE (RFC 8445) for one component, sans-IO.

@@ -4,6 +4,17 @@ use super::{Agent, Base, Event, FailureReason, Generation, State};
 use crate::{Candidate, Credentials};
 use std::time::Instant;
 
+/// The local candidates of one generation, as far as they were reported.
+#[derive(Clone, Copy, Debug)]
+pub struct Gathered<'a> {
+    /// `a=ice-ufrag` of the generation.
+    pub ufrag: &'a str,
+    /// Those reported so far.
+    pub candidates: &'a [Candidate],
+    /// Were all reported?
+    pub is_complete: bool,
+}
+
 /// What a restart replaced. Kept until the peer has told its credentials for the new generation.
 #[derive(Debug)]
 pub(super) struct Replaced {
@@ -134,9 +145,20 @@ impl Agent {
         self.checklist.clear();
     }
 
-    /// The candidates of the generation that an unanswered restart replaced, for the description that is still in force.
-    pub fn replaced_local_candidates(&self) -> &[Candidate] {
-        self.replaced.as_ref().map_or(&[], |replaced| &replaced.local_candidates)
+    /// What was gathered for this generation, and for the one that an unanswered restart replaced: its description is still
+    /// in force.
+    pub fn gathered(&self) -> impl Iterator<Item = Gathered<'_>> {
+        let current = Gathered {
+            ufrag: &self.current.local.ufrag,
+            candidates: &self.local_candidates,
+            is_complete: self.local_gathering_complete,
+        };
+        let replaced = self.replaced.as_ref().map(|replaced| Gathered {
+            ufrag: &replaced.generation.local.ufrag,
+            candidates: &replaced.local_candidates,
+            is_complete: replaced.local_gathering_complete,
+        });
+        std::iter::once(current).chain(replaced)
     }
 
     /// Has the owner told that it has no more addresses?

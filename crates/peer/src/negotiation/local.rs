@@ -1,12 +1,12 @@
 //! Local descriptions: what our offers and answers hold.
 
 use super::remote::{Data, Remote, Section};
-use super::types::{Gathered, LocalTransport};
+use super::types::LocalTransport;
 use super::{Baseline, Current};
 use crate::sdp::{DataSlot, Document, Setup, Slot};
 use crate::{DescriptionError, SdpType, SessionDescription};
 use straits_dtls as dtls;
-use straits_ice::{self as ice, Credentials};
+use straits_ice::{self as ice, Credentials, Gathered};
 
 /// A description of ours, as it was created.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ mod state;
 mod tests;
 mod types;
 
-pub use types::{Agreement, Change, Gathered, LocalTransport, RemoteCandidate, RemoteTransport};
+pub use types::{Agreement, Change, LocalTransport, RemoteCandidate, RemoteTransport};
 
 use crate::sdp::Setup;
 use crate::{DescriptionError, DescriptionKind, OfferOptions, SdpType, SessionDescription, SignalingState};
@@ -20,7 +20,7 @@ use local::Local;
 use remote::{Data, Place, Remote};
 use state::{Agreed, Current, State};
 use straits_dtls as dtls;
-use straits_ice::Credentials;
+use straits_ice::{Credentials, Gathered};
 
 /// JSEP for one data section.
 ///

@@ -27,17 +27,6 @@ pub struct LocalTransport {
     pub end_of_candidates: bool,
 }
 
-/// The local candidates of one generation, as far as they were reported.
-#[derive(Clone, Copy, Debug)]
-pub struct Gathered<'a> {
-    /// `a=ice-ufrag` of the generation.
-    pub ufrag: &'a str,
-    /// Those reported so far.
-    pub candidates: &'a [Candidate],
-    /// Were all reported?
-    pub is_complete: bool,
-}
-
 /// What the peer's data section says, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteTransport {

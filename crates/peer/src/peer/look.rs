@@ -63,11 +63,6 @@ impl Peer {
         self.ice.selected()
     }
 
-    /// The local username fragment, by which connectivity checks find this peer.
-    pub fn local_ufrag(&self) -> &str {
-        &self.ice.local_credentials().ufrag
-    }
-
     /// All fragments by which checks may find this peer: two around an ICE restart.
     pub fn local_ufrags(&self) -> impl Iterator<Item = &str> + Clone {
         self.ice.local_ufrags()

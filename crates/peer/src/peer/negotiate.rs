@@ -2,7 +2,7 @@
 
 use super::config::SCTP_PORT;
 use super::{CloseReason, Event, GatheringState, MAX_EARLY_CANDIDATES, Peer};
-use crate::negotiation::{Change, Gathered, LocalTransport, RemoteCandidate, RemoteTransport};
+use crate::negotiation::{Change, LocalTransport, RemoteCandidate, RemoteTransport};
 use crate::{
     CandidateError, DescriptionError, DescriptionKind, IceCandidate, OfferOptions, SdpType,
     SessionDescription, SignalingState,
@@ -107,15 +107,8 @@ impl Peer {
 
     /// A description with the candidates known so far.
     pub fn description(&self, kind: DescriptionKind) -> Option<SessionDescription> {
-        let current = Gathered {
-            ufrag: self.local_ufrag(),
-            candidates: self.ice.local_candidates(),
-            is_complete: self.ice.is_gathering_complete(),
-        };
-        let replaced = self.ice.replaced_local_candidates();
-        let ufrag = replaced.first().and_then(|candidate| candidate.ufrag.as_deref());
-        let replaced = Gathered { ufrag: ufrag.unwrap_or_default(), candidates: replaced, is_complete: true };
-        self.negotiation.description(kind, &[current, replaced])
+        let gathered: Vec<_> = self.ice.gathered().collect();
+        self.negotiation.description(kind, &gathered)
     }
 
     /// Takes a candidate of the other side; `None`: there will be no more. Before the remote description up to 100 are
@@ -292,12 +285,18 @@ impl Peer {
             return;
         }
         self.gathers = false;
-        if self.negotiation.has_transport() {
-            self.ice.cancel_restart(now);
-            self.set_gathering(GatheringState::Complete);
-        } else {
+        if !self.negotiation.has_transport() {
             self.ice.forget_local_candidates();
             self.set_gathering(GatheringState::New);
+            return;
+        }
+        self.ice.cancel_restart(now);
+        if self.ice.is_gathering_complete() {
+            self.set_gathering(GatheringState::Complete);
+        } else {
+            // The restart came before the addresses of the generation that goes on now.
+            self.gathers = true;
+            self.events.push_back(Event::GatheringNeeded);
         }
     }
 
