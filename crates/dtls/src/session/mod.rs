@@ -375,17 +375,6 @@ impl Session {
         })
     }
 
-    /// The peer's certificate in DER, once it was verified.
-    pub fn peer_certificate_der(&self) -> Option<Vec<u8>> {
-        self.peer_certificate.as_ref()?.to_der().ok()
-    }
-
-    /// The IANA name of the cipher suite, once connected, such as `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256`.
-    pub fn cipher_suite(&self) -> Option<&'static str> {
-        self.peer_certificate.as_ref()?;
-        self.stream.ssl().current_cipher()?.standard_name()
-    }
-
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
         self.stats

@@ -14,8 +14,8 @@ fn both_roles_connect() {
     assert_eq!(pair.states(), (State::Connected, State::Connected));
     for (side, peer) in [(&pair.client, server_identity()), (&pair.server, client_identity())] {
         assert_eq!(side.events, [Event::Connected]);
-        assert_eq!(side.session.peer_certificate_der(), Some(peer.certificate_der()));
-        assert_eq!(side.session.cipher_suite(), Some("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"));
+        assert_eq!(side.peer_certificate_der(), Some(peer.certificate_der()));
+        assert_eq!(side.cipher_suite(), Some("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"));
         assert_eq!(side.session.overhead(), 37);
         assert_eq!(side.stats(), Stats::default());
         assert_eq!(side.session.close_reason(), None);
@@ -146,7 +146,7 @@ fn overhead_is_the_ciphers() {
         let mut pair = Pair::new();
         pair.client = Side::new(client_in(&builder.build(), pair.now));
         pair.run();
-        assert_eq!(pair.client.session.cipher_suite(), Some(name));
+        assert_eq!(pair.client.cipher_suite(), Some(name));
         assert_eq!(pair.server.session.overhead(), overhead);
         assert_eq!(pair.server.seal(&[0; 100]).len(), 100 + overhead);
         pair.exchange();
@@ -175,7 +175,7 @@ fn rsa_certificates_work() {
     let server = Session::new(&identity, Role::Server, expected, Config::default(), pair.now).unwrap();
     pair.server = Side::new(server);
     pair.run();
-    assert_eq!(pair.client.session.cipher_suite(), Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"));
+    assert_eq!(pair.client.cipher_suite(), Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"));
     pair.exchange();
 }
 
@@ -207,8 +207,8 @@ fn the_handshake_chooses_among_several_certificates() {
             let negotiated = pair.server.session.negotiated().unwrap();
             assert_eq!((negotiated.version, &negotiated.local_certificate), (0xfefd, &shown.certificate()));
             assert_eq!(negotiated.peer_certificate, client_identity().certificate());
-            assert_eq!(Some(negotiated.cipher_suite), pair.server.session.cipher_suite());
-            assert_eq!(pair.client.session.peer_certificate_der(), Some(shown.certificate_der()));
+            assert_eq!(Some(negotiated.cipher_suite), pair.client.cipher_suite());
+            assert_eq!(pair.client.peer_certificate_der(), Some(shown.certificate_der()));
         }
     }
 }

@@ -143,6 +143,14 @@ impl Side {
         self.session.stats()
     }
 
+    fn cipher_suite(&self) -> Option<&'static str> {
+        Some(self.session.negotiated()?.cipher_suite)
+    }
+
+    fn peer_certificate_der(&self) -> Option<Vec<u8>> {
+        Some(self.session.negotiated()?.peer_certificate.der())
+    }
+
     /// The session has failed for `reason`, said so once, and never was connected.
     fn assert_failed(&self, reason: &CloseReason) {
         assert_eq!(self.events, [Event::Closed(reason.clone())]);
