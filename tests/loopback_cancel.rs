@@ -140,23 +140,25 @@ async fn message_readers_and_their_reads() {
 }
 
 async fn read_some(reader: &mut (impl AsyncReadExt + Unpin), buffer: &mut [u8]) -> usize {
-    for times in 0.. {
+    let mut times = 0;
+    loop {
         if let Some(read) = poll_up_to(times, reader.read(buffer)).await {
             return read.unwrap();
         }
+        times += 1;
         tokio::task::yield_now().await;
     }
-    unreachable!()
 }
 
 async fn write_some(writer: &mut (impl AsyncWriteExt + Unpin), data: &[u8]) -> usize {
-    for times in 0.. {
+    let mut times = 0;
+    loop {
         if let Some(written) = poll_up_to(times, writer.write(data)).await {
             return written.unwrap();
         }
+        times += 1;
         tokio::task::yield_now().await;
     }
-    unreachable!()
 }
 
 #[tokio::test]
@@ -226,13 +228,14 @@ async fn streams_and_sinks() {
 
 /// As `drop_at_each_await`, for a poll function that cannot be made twice.
 async fn poll_at_each_await<T>(mut poll: impl FnMut(&mut std::task::Context<'_>) -> std::task::Poll<T>) -> T {
-    for times in 0.. {
+    let mut times = 0;
+    loop {
         if let Some(value) = poll_up_to(times, poll_fn(&mut poll)).await {
             return value;
         }
+        times += 1;
         tokio::task::yield_now().await;
     }
-    unreachable!()
 }
 
 #[tokio::test]
@@ -348,13 +351,14 @@ async fn events() {
 }
 
 async fn next(events: &mut straits::Events) -> Option<Event> {
-    for times in 0.. {
+    let mut times = 0;
+    loop {
         if let Some(event) = poll_up_to(times, events.next()).await {
             return event;
         }
+        times += 1;
         tokio::task::yield_now().await;
     }
-    unreachable!()
 }
 
 /// It does nothing before it is polled, and goes on once it was.

@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+#[path = "support/relay.rs"]
+mod relay;
 #[path = "support/loopback.rs"]
 mod support;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use relay::Relay;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
-use straits::{CloseReason, DataChannelInit, Message, PeerConnection, PeerConnectionState};
-use support::{Pair, candidates, negotiate, peer, port, soon, trickle, with_port};
+use straits::{CloseReason, DataChannelInit, Message, PeerConnectionState};
+use support::{Pair, candidates, negotiate, peer, port, soon, trickle};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
@@ -104,49 +107,12 @@ async fn packets_from_a_third_address_are_dropped() {
     assert_eq!(a.connection_state(), PeerConnectionState::Connected);
 }
 
-/// Stands between two connections, which each see it as the other.
-struct Relay {
-    a: UdpSocket,
-    b: UdpSocket,
-}
-
-impl Relay {
-    /// Connects `a` and `b` through it.
-    async fn connect(a: &PeerConnection, b: &PeerConnection) -> (Self, SocketAddr, SocketAddr) {
-        let relay = Self {
-            a: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
-            b: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
-        };
-        let (mut from_a, mut from_b) = (candidates(a), candidates(b));
-        negotiate(a, b).await;
-        let of_a = soon("a candidate", from_a.recv()).await.unwrap();
-        let of_b = soon("a candidate", from_b.recv()).await.unwrap();
-        a.add_ice_candidate(with_port(&of_b, relay.a.local_addr().unwrap().port())).await.unwrap();
-        b.add_ice_candidate(with_port(&of_a, relay.b.local_addr().unwrap().port())).await.unwrap();
-        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        (relay, address(port(&of_a)), address(port(&of_b)))
-    }
-}
-
 /// Loss of a tenth of all packets, handshakes included, loses no message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loss_is_repaired() {
     let (a, b) = (peer(), peer());
     let channel_a = a.create_data_channel("data", DataChannelInit::default()).unwrap();
-    let (relay, address_a, address_b) = Relay::connect(&a, &b).await;
-    let task = tokio::spawn(async move {
-        let (mut to_b, mut to_a) = ([0; 2048], [0; 2048]);
-        let mut random = ChaCha12Rng::seed_from_u64(4);
-        loop {
-            let (socket, datagram, address) = tokio::select! {
-                received = relay.a.recv_from(&mut to_b) => (&relay.b, &to_b[..received.unwrap().0], address_b),
-                received = relay.b.recv_from(&mut to_a) => (&relay.a, &to_a[..received.unwrap().0], address_a),
-            };
-            if !random.random_bool(0.1) {
-                socket.send_to(datagram, address).await.unwrap();
-            }
-        }
-    });
+    let relay = Relay::connect(&a, &b, 0.1, 4).await;
     soon("open", channel_a.opened()).await.unwrap();
     let channel_b = soon("the channel", b.accept_channel()).await.unwrap();
     for n in 0..100_u32 {
@@ -160,7 +126,7 @@ async fn loss_is_repaired() {
         );
     }
     assert_eq!(soon("the end", channel_b.recv()).await, None);
-    task.abort();
+    drop(relay);
 }
 
 /// The pair of helpers above keeps its promise: an untouched pair connects and closes.

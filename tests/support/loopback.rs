@@ -5,7 +5,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use straits::{
-    Configuration, DataChannel, DataChannelInit, IceCandidate, PeerConnection, SessionDescription,
+    Configuration, DataChannel, DataChannelInit, IceCandidate, IceGatheringState, PeerConnection,
+    SessionDescription,
 };
 use tokio::sync::mpsc;
 
@@ -18,6 +19,21 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("waited {PATIENCE:?} for {what}"),
     }
+}
+
+/// Waits until it is so.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    soon(what, async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Waits until the connection knows all its candidates.
+pub(crate) async fn gathered(connection: &PeerConnection) {
+    until("the candidates", || connection.ice_gathering_state() == IceGatheringState::Complete).await;
 }
 
 pub(crate) fn configuration() -> Configuration {

@@ -26,11 +26,12 @@ pub(crate) async fn poll_up_to<T>(times: usize, future: impl Future<Output = T>)
 ///
 /// Between two attempts others have their turn, so that what is dropped is dropped in all states that it may meet.
 pub(crate) async fn drop_at_each_await<T, F: Future<Output = T>>(mut make: impl FnMut() -> F) -> T {
-    for times in 0.. {
+    let mut times = 0;
+    loop {
         if let Some(value) = poll_up_to(times, make()).await {
             return value;
         }
+        times += 1;
         tokio::task::yield_now().await;
     }
-    unreachable!("the loop ends with a future that is ready")
 }

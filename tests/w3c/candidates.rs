@@ -1,7 +1,7 @@
 //! Candidates, gathering, and the states of ICE and of the connection.
 
 use super::support::{
-    Journal, configuration, connect, end, line, negotiate, offerer, peer, soon, trickle, with_lines,
+    Journal, configuration, connect, end, gathered, line, negotiate, offerer, peer, soon, trickle, with_lines,
 };
 use futures_util::FutureExt;
 use straits::{
@@ -339,15 +339,6 @@ fn journal_of(connection: &PeerConnection) -> Journal {
 
 fn of_kind(journal: &Journal, kind: &str) -> Vec<String> {
     journal.lines().into_iter().filter(|line| line.starts_with(kind)).collect()
-}
-
-async fn gathered(connection: &PeerConnection) {
-    soon("the candidates", async {
-        while connection.ice_gathering_state() != IceGatheringState::Complete {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The configuration of a connection: what is read back, what is refused, and what a change does.
 
 use super::support::{
-    Journal, Pair, candidates, configuration, end, line, negotiate, offerer, peer, soon, trickle,
+    Journal, Pair, candidates, configuration, end, gathered, line, negotiate, offerer, peer, soon, trickle,
 };
 use std::time::Duration;
 use straits::{
@@ -312,15 +312,6 @@ fn journal_of_gathering(connection: &PeerConnection) -> Journal {
         write.write(candidate.map_or("none".to_owned(), |candidate| format!("[{}]", candidate.candidate)));
     });
     journal
-}
-
-async fn gathered(connection: &PeerConnection) {
-    soon("gathering to end", async {
-        while connection.ice_gathering_state() != IceGatheringState::Complete {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::operations::settle;
 use super::restart::stack::{self, Stack, implied, labelled, strangers};
-use super::support::{Journal, candidates, end, line, negotiate, offerer, peer, soon};
+use super::support::{Journal, candidates, end, gathered, line, negotiate, offerer, peer, soon};
 use futures_util::future::join3;
 use std::time::Duration;
 use straits::{
@@ -17,15 +17,6 @@ const SECOND: Duration = Duration::from_secs(1);
 fn watch_gathering(connection: &PeerConnection, journal: &Journal) {
     let write = journal.clone();
     connection.on_ice_gathering_state_change(move |state| write.write(format!("gathering {state}")));
-}
-
-async fn gathered(connection: &PeerConnection) {
-    soon("the candidates", async {
-        while connection.ice_gathering_state() != IceGatheringState::Complete {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 /// Candidates are first told when who awaited the description knows that it is set, and before that it has none; inside

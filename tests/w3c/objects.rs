@@ -1,8 +1,8 @@
 //! The transports of a connection as objects.
 
 use super::support::{
-    Journal, Pair, candidates, connect, end, negotiate, negotiate_with, offerer, peer, soon, trickle,
-    with_lines,
+    Journal, Pair, candidates, connect, end, gathered, negotiate, negotiate_with, offerer, peer, soon,
+    trickle, until, with_lines,
 };
 use bytes::BytesMut;
 use std::time::{Duration, Instant};
@@ -19,16 +19,6 @@ fn sctp(connection: &PeerConnection) -> SctpTransport {
 
 fn ice(connection: &PeerConnection) -> IceTransport {
     sctp(connection).transport().ice_transport()
-}
-
-/// Waits for what the getters show.
-async fn until(what: &str, is_so: impl Fn() -> bool) {
-    soon(what, async {
-        while !is_so() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -237,7 +227,7 @@ async fn gat_06_sta_17_the_order_of_gathering() {
     ice(&a).on_gathering_state_change(move |_| {
         write.write(format!("transport {}", shown(&weak.upgrade().unwrap())));
     });
-    until("the candidates", || a.ice_gathering_state() == IceGatheringState::Complete).await;
+    gathered(&a).await;
     end([a]).await;
     let lines = journal.lines();
     assert_eq!(lines[..2], ["transport gathering gathering", "connection gathering gathering"]);
@@ -261,7 +251,7 @@ async fn sta_15_16_candidates_and_parameters() {
     b.set_local_description_implicitly().await.unwrap();
     a.set_remote_description(b.local_description().unwrap()).await.unwrap();
     for connection in [&a, &b] {
-        until("its candidates", || connection.ice_gathering_state() == IceGatheringState::Complete).await;
+        gathered(connection).await;
     }
     for (own, other) in [(0, &b), (1, &a)] {
         while let Ok(candidate) = signalled[own].try_recv() {

@@ -19,6 +19,15 @@ fn strict() -> PeerConnection {
     PeerConnection::new(configuration().strict_w3c(true)).unwrap()
 }
 
+/// A strict one whose offer is set. Somebody listens, so that setting a description takes until he has heard of it.
+async fn having_offered() -> PeerConnection {
+    let connection = strict();
+    watch_signaling(&connection, &Journal::default());
+    connection.create_data_channel("", DataChannelInit::default()).unwrap();
+    connection.set_local_description_implicitly().await.unwrap();
+    connection
+}
+
 /// Writes down when each wish to negotiate comes, in which state.
 pub(super) fn watch_needs(connection: &PeerConnection, journal: &Journal) {
     let (write, weak) = (journal.clone(), connection.downgrade());
@@ -97,19 +106,12 @@ async fn ops_04_srd_11_candidates_behind_their_description() {
     let (set, added) = soon("both", join(set, async { b.add_ice_candidate(candidate()).await })).await;
     set.and(added).unwrap();
 
-    let polite = strict();
-    // Somebody listens, so that setting a description takes until he has heard of it.
-    watch_signaling(&polite, &Journal::default());
-    polite.create_data_channel("", DataChannelInit::default()).unwrap();
-    polite.set_local_description_implicitly().await.unwrap();
+    let polite = having_offered().await;
     let set = polite.set_remote_description(offer.clone());
     let (set, added) = soon("both", join(set, async { polite.add_ice_candidate(candidate()).await })).await;
     set.and(added).unwrap();
 
-    let by_hand = strict();
-    watch_signaling(&by_hand, &Journal::default());
-    by_hand.create_data_channel("", DataChannelInit::default()).unwrap();
-    by_hand.set_local_description_implicitly().await.unwrap();
+    let by_hand = having_offered().await;
     let set = async {
         by_hand.set_local_description(SessionDescription::rollback()).await?;
         by_hand.set_remote_description(offer).await

@@ -1,10 +1,8 @@
 //! What descriptions say, and what of the peer's is understood.
 
 use super::descriptions::offer;
-use super::support::{end, line, negotiate_with, offerer, peer, soon, trickle, with_lines};
-use straits::{
-    DataChannelInit, ErrorName, IceGatheringState, PeerConnection, SessionDescription, SignalingState,
-};
+use super::support::{end, gathered, line, negotiate_with, offerer, peer, soon, trickle, with_lines};
+use straits::{DataChannelInit, ErrorName, PeerConnection, SessionDescription, SignalingState};
 
 #[tokio::test]
 async fn sdp_01_02_03_what_an_offer_says() {
@@ -163,7 +161,7 @@ async fn sdp_10_an_offer_split_between_two() {
     let mut session = String::new();
     for (index, offerer) in offerers.iter().enumerate() {
         offerer.set_local_description_implicitly().await.unwrap();
-        let offer = gathered(offerer).await.sdp;
+        let offer = whole(offerer).await.sdp;
         let (head, data) = offer.split_at(offer.find("m=").unwrap());
         session = head.replace("a=group:BUNDLE 0\r\n", "");
         sections.push(data.replace("a=mid:0\r\n", &format!("a=mid:{index}\r\n")));
@@ -177,7 +175,7 @@ async fn sdp_10_an_offer_split_between_two() {
         });
         answerer.set_remote_description(SessionDescription::offer(text)).await.unwrap();
         answerer.set_local_description_implicitly().await.unwrap();
-        let answer = gathered(answerer).await.sdp;
+        let answer = whole(answerer).await.sdp;
         let ports: Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
         let is_refused = |section: &str| section.starts_with("m=application 0 ");
         assert!(!is_refused(ports[index]) && is_refused(ports[1 - index]), "{answer}");
@@ -196,13 +194,8 @@ async fn sdp_10_an_offer_split_between_two() {
 }
 
 /// The local description once it has all its candidates.
-async fn gathered(connection: &PeerConnection) -> SessionDescription {
-    soon("the candidates", async {
-        while connection.ice_gathering_state() != IceGatheringState::Complete {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+async fn whole(connection: &PeerConnection) -> SessionDescription {
+    gathered(connection).await;
     connection.local_description().unwrap()
 }
 
