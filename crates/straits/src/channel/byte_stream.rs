@@ -66,7 +66,7 @@ impl AsyncWrite for ByteStream {
             return Poll::Ready(Ok(0));
         }
         let len = data.len().min(MAX_MESSAGE);
-        ready!(self.channel.poll_send_made(cx, || data[..len].into())).map_err(broken_pipe)?;
+        ready!(self.channel.poll_send(cx, || data[..len].into())).map_err(broken_pipe)?;
         Poll::Ready(Ok(len))
     }
 

@@ -41,7 +41,7 @@ impl Messages {
     /// Ready when nothing that was taken waits here.
     fn poll_pending(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         let Some(message) = &self.pending else { return Poll::Ready(Ok(())) };
-        let sent = ready!(self.channel.poll_send_made(cx, || message.clone()));
+        let sent = ready!(self.channel.poll_send(cx, || message.clone()));
         self.pending = None;
         Poll::Ready(sent)
     }

@@ -22,33 +22,37 @@ impl DataChannel {
     /// `OperationError`: larger than the send buffer of the whole connection (16 MiB).
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
         let message = message.into();
-        poll_fn(move |cx| self.poll_send_made(cx, || message.clone())).await
+        poll_fn(move |cx| self.poll_send(cx, || message.clone())).await
     }
 
-    fn poll_send(
+    /// Queues the message that `make` makes, once there is room.
+    pub(super) fn poll_send(
         &self,
-        state: &mut State,
         cx: &Context<'_>,
-        kind: MessageKind,
-        data: &Bytes,
+        make: impl FnOnce() -> Message,
     ) -> Poll<Result<(), Error>> {
-        if self.poll_writable(state, cx).is_pending() {
-            return Poll::Pending;
-        }
-        match self.send_now(state, kind, data) {
+        let mut state = self.0.connection().lock();
+        ready!(self.poll_writable(&mut state, cx));
+        let (kind, data) = make().into_parts();
+        let sent = match self.send_now(&mut state, kind, &data) {
             // Others of the connection filled the buffer. It drains as the peer acknowledges, which wakes this task.
             Err(ChannelSendError::BufferFull { max, .. }) if data.len() <= max => {
                 state.wait_writable(self.shared().id, cx);
-                Poll::Pending
+                return Poll::Pending;
             }
-            result => Poll::Ready(result.map_err(Into::into)),
+            sent => sent,
+        };
+        drop(state);
+        if sent.is_ok() {
+            self.0.connection().schedule();
         }
+        Poll::Ready(sent.map_err(Into::into))
     }
 
     /// Ready when a message may be queued, or when no message ever may.
     pub(super) fn poll_writable(&self, state: &mut State, cx: &Context<'_>) -> Poll<()> {
         let id = self.shared().id;
-        if self.is_open(state) && state.is_written(id) {
+        if state.is_written(id) && self.is_open(state) {
             state.wait_turn(id, cx);
             return Poll::Pending;
         }
@@ -93,7 +97,7 @@ impl DataChannel {
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), Error> {
         let (kind, data) = message.into().into_parts();
         let mut state = self.0.connection().lock();
-        if self.is_open(&mut state) && state.is_written(self.shared().id) {
+        if state.is_written(self.shared().id) && self.is_open(&mut state) {
             let advice = "finish its writer before, or use send, which waits for it";
             return Err(Error::new(ErrorName::OperationError, "a message is being sent in pieces", advice));
         }
@@ -119,23 +123,6 @@ impl DataChannel {
     /// As [`try_send`](Self::try_send).
     pub fn send_binary(&self, data: impl Into<Bytes>) -> Result<(), Error> {
         self.try_send(data.into())
-    }
-
-    /// Queues the message that `make` makes, once there is room.
-    pub(super) fn poll_send_made(
-        &self,
-        cx: &Context<'_>,
-        make: impl FnOnce() -> Message,
-    ) -> Poll<Result<(), Error>> {
-        let mut state = self.0.connection().lock();
-        ready!(self.poll_writable(&mut state, cx));
-        let (kind, data) = make().into_parts();
-        let sent = self.poll_send(&mut state, cx, kind, &data);
-        drop(state);
-        if matches!(sent, Poll::Ready(Ok(()))) {
-            self.0.connection().schedule();
-        }
-        sent
     }
 
     /// Ready when a message may be queued; an error when none may be ever again.
