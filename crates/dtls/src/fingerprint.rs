@@ -69,8 +69,8 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The value as `RTCDtlsFingerprint.value` (W3C webrtc-pc §5.5.2) has it: octets in lower-case hex with colons between them. The algorithm
-    /// there is [`HashFunction::name`].
+    /// The value as `RTCDtlsFingerprint.value` (W3C webrtc-pc §5.5.2) has it: octets in lower-case hex with colons between
+    /// them. The algorithm there is [`HashFunction::name`].
     pub fn hex(&self) -> String {
         let octets = self.value.iter().map(|octet| format!("{octet:02x}"));
         octets.collect::<Vec<_>>().join(":")

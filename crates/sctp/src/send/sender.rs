@@ -305,7 +305,8 @@ impl Sender {
     }
 
     /// Drops the messages not begun yet, but for what opens a channel. One that is partly sent is given up with partial
-    /// reliability; without it, it is completed, with what there is of it if its end has not come. Returns the payload bytes taken off the queue.
+    /// reliability; without it, it is completed, with what there is of it if its end has not come. Returns the payload
+    /// bytes taken off the queue.
     pub(crate) fn drop_queued(&mut self, now: Instant, stream: StreamId) -> usize {
         let buffered = self.queue.buffered_amount(stream);
         if let Some(slot) = self.queue.on_its_way(stream).filter(|_| self.partial_reliability) {

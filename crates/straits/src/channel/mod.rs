@@ -67,7 +67,8 @@ use straits_peer::sctp::{
 /// A channel has one consumer: its message handler or a reader (`recv`, `messages`, `into_bytes`); whichever comes
 /// first. A handler that comes second is never called, a reader that comes second finds the end at once; both leave a
 /// warning in the log. Readers of all kinds are one consumer: each takes what is next, and of a message that was read in
-/// pieces `recv` passes over the rest. Messages that arrive before there is a consumer wait for it, and count against the receive window.
+/// pieces `recv` passes over the rest. Messages that arrive before there is a consumer wait for it, and count against the
+/// receive window.
 ///
 /// # Lifetime
 ///
