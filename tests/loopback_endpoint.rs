@@ -15,7 +15,7 @@ use straits::{
     ErrorCause, ErrorName, Identity, LayerConfig, Message, PeerConnection, PeerConnectionState,
     SessionDescription, ice,
 };
-use support::{configuration, end, line, negotiate, offerer, peer, soon, trickle, with_lines};
+use support::{configuration, end, line, negotiate, offerer, peer, soon, trickle, until, with_lines};
 use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
 
@@ -91,22 +91,12 @@ impl Session {
 }
 
 async fn emptied(endpoint: &Endpoint) {
-    soon("the connections to go", async {
-        while endpoint.connections() > 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the connections to go", || endpoint.connections() == 0).await;
 }
 
 /// The port is free again: whoever had it is gone.
 async fn freed(address: SocketAddr) {
-    soon("the port to be free", async {
-        while std::net::UdpSocket::bind(address).is_err() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the port to be free", || std::net::UdpSocket::bind(address).is_ok()).await;
 }
 
 fn refusal(error: &straits::Error) -> EndpointError {

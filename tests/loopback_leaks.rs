@@ -11,7 +11,7 @@ use straits::{
     PeerConnectionState,
 };
 use support::{
-    Pair, configuration, connect, negotiate, negotiate_with, offerer, peer, soon, trickle, with_lines,
+    Pair, configuration, connect, negotiate, negotiate_with, offerer, peer, soon, trickle, until, with_lines,
 };
 use tokio::runtime::{Builder, Handle};
 
@@ -132,12 +132,7 @@ async fn reach(stage: Stage) {
             let (a, b) = (offerer(), peer());
             trickle(&b, &a);
             negotiate(&a, &b).await;
-            soon("a to connect", async {
-                while a.connection_state() == PeerConnectionState::New {
-                    tokio::task::yield_now().await;
-                }
-            })
-            .await;
+            until("a to connect", || a.connection_state() != PeerConnectionState::New).await;
         }
         Stage::Failed => {
             let (a, b) = (offerer(), peer());

@@ -2,6 +2,7 @@
 
 use super::support::{
     Journal, Pair, candidates, configuration, end, gathered, line, negotiate, offerer, peer, soon, trickle,
+    until,
 };
 use std::time::Duration;
 use straits::{
@@ -354,12 +355,7 @@ fn fragment(connection: &PeerConnection) -> String {
 }
 
 async fn reaches(connection: &PeerConnection, wanted: impl Fn(IceConnectionState) -> bool) {
-    soon("the state of ICE", async {
-        while !wanted(connection.ice_connection_state()) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the state of ICE", || wanted(connection.ice_connection_state())).await;
 }
 
 async fn fails(pair: &Pair) {

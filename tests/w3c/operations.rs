@@ -1,6 +1,6 @@
 //! What is done one after another, and when negotiation is needed.
 
-use super::support::{Journal, configuration, end, line, negotiate, offerer, peer, soon, trickle};
+use super::support::{Journal, configuration, end, line, negotiate, offerer, peer, soon, trickle, until};
 use futures_util::{FutureExt, future::join, future::join3, future::join4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -459,12 +459,7 @@ async fn pn_01_one_side_adds_something() {
         soon("it to open", channel.opened()).await.unwrap();
         let before = pair[0].ufrag();
         pair[1].connection.restart_ice();
-        soon("the restart", async {
-            while pair[0].ufrag() == before {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until("the restart", || pair[0].ufrag() != before).await;
         quiet(&pair).await;
         channel.send("still there").await.unwrap();
         for perfect in &pair {
@@ -512,10 +507,8 @@ async fn pn_03_many_rounds() {
         if round % 4 != 0 {
             pair[1].connection.restart_ice();
         }
-        soon("both restarts", async {
-            while pair.iter().zip(&before).any(|(perfect, before)| perfect.ufrag() == *before) {
-                tokio::task::yield_now().await;
-            }
+        until("both restarts", || {
+            pair.iter().zip(&before).all(|(perfect, before)| perfect.ufrag() != *before)
         })
         .await;
         quiet(&pair).await;
