@@ -1,5 +1,6 @@
 //! One DTLS association: its state, and what its owner may ask of it.
 
+mod alert;
 mod flight;
 mod handshake;
 mod transfer;
@@ -8,6 +9,7 @@ use crate::bio::DatagramIo;
 use crate::context;
 use crate::intake::Intake;
 use crate::{Certificate, Config, Fingerprint, Identities};
+use alert::Alert;
 use bytes::BytesMut;
 use flight::Flight;
 use openssl::error::ErrorStack;
@@ -78,9 +80,9 @@ impl fmt::Display for CloseReason {
         match self {
             Self::LocalClose => f.write_str("closed by this side"),
             Self::RemoteClose => f.write_str("closed by the peer"),
-            Self::RemoteAlert(alert) => write!(f, "the peer sent fatal alert {alert}"),
+            Self::RemoteAlert(alert) => write!(f, "the peer sent fatal alert {}", Alert(*alert)),
             Self::HandshakeFailed { alert: Some(alert) } => {
-                write!(f, "the handshake failed, the peer was told so by alert {alert}")
+                write!(f, "the handshake failed, the peer was told so by alert {}", Alert(*alert))
             }
             Self::HandshakeFailed { alert: None } => f.write_str("the handshake failed"),
             Self::FingerprintMismatch => {
@@ -88,7 +90,7 @@ impl fmt::Display for CloseReason {
             }
             Self::NoExtendedMasterSecret => f.write_str("the peer does not know the extended master secret"),
             Self::HandshakeTimeout { suspected_alert: Some(alert) } => {
-                write!(f, "the handshake timed out, perhaps because of the peer's alert {alert}")
+                write!(f, "the handshake timed out, perhaps because of the peer's alert {}", Alert(*alert))
             }
             Self::HandshakeTimeout { suspected_alert: None } => f.write_str("the handshake timed out"),
             Self::TooMuchHandshakeData => f.write_str("the peer's handshake is too large"),

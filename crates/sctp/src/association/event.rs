@@ -1,6 +1,7 @@
 //! What the association tells its owner.
 
 use crate::StreamId;
+use crate::wire::CauseCode;
 use bytes::Bytes;
 use std::fmt;
 
@@ -74,7 +75,7 @@ impl fmt::Display for CloseReason {
             Self::RemoteShutdown => f.write_str("shut down by the peer"),
             Self::RemoteAbort { cause: None, .. } => f.write_str("aborted by the peer"),
             Self::RemoteAbort { cause: Some(cause), message } => {
-                write!(f, "aborted by the peer with cause {cause}")?;
+                write!(f, "aborted by the peer with cause {}", CauseCode(*cause))?;
                 if message.is_empty() { Ok(()) } else { write!(f, " \"{}\"", message.escape_ascii()) }
             }
             Self::RemoteViolation(what) => write!(f, "the peer broke the protocol: {what}"),
@@ -160,8 +161,13 @@ mod tests {
     fn reasons_are_one_line() {
         let abort =
             |message| CloseReason::RemoteAbort { cause: Some(13), message: Bytes::from_static(message) };
-        assert_eq!(abort(b"no\nway").to_string(), r#"aborted by the peer with cause 13 "no\nway""#);
-        assert_eq!(abort(b"").to_string(), "aborted by the peer with cause 13");
+        assert_eq!(
+            abort(b"no\nway").to_string(),
+            r#"aborted by the peer with cause 13 (Protocol Violation) "no\nway""#
+        );
+        assert_eq!(abort(b"").to_string(), "aborted by the peer with cause 13 (Protocol Violation)");
+        let unknown = CloseReason::RemoteAbort { cause: Some(99), message: Bytes::new() };
+        assert_eq!(unknown.to_string(), "aborted by the peer with cause 99");
         assert_eq!(CloseReason::Timeout(TimeoutKind::Init).to_string(), "the peer did not answer INIT");
     }
 }

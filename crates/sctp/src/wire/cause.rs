@@ -169,6 +169,31 @@ impl fmt::Display for Cause<'_> {
     }
 }
 
+/// A cause code with its name in RFC 9260 §3.3.10.
+pub(crate) struct CauseCode(pub(crate) u16);
+
+impl fmt::Display for CauseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            INVALID_STREAM => "Invalid Stream Identifier",
+            MISSING_PARAMETERS => "Missing Mandatory Parameter",
+            STALE_COOKIE => "Stale Cookie",
+            OUT_OF_RESOURCE => "Out of Resource",
+            UNRESOLVABLE_ADDRESS => "Unresolvable Address",
+            UNRECOGNIZED_CHUNK => "Unrecognized Chunk Type",
+            INVALID_MANDATORY_PARAMETER => "Invalid Mandatory Parameter",
+            UNRECOGNIZED_PARAMETERS => "Unrecognized Parameters",
+            NO_USER_DATA => "No User Data",
+            COOKIE_WHILE_SHUTTING_DOWN => "Cookie Received While Shutting Down",
+            RESTART_WITH_NEW_ADDRESSES => "Restart of an Association with New Addresses",
+            USER_INITIATED_ABORT => "User-Initiated Abort",
+            PROTOCOL_VIOLATION => "Protocol Violation",
+            code => return write!(f, "{code}"),
+        };
+        write!(f, "{} ({name})", self.0)
+    }
+}
+
 const INVALID_STREAM: u16 = 1;
 const MISSING_PARAMETERS: u16 = 2;
 const STALE_COOKIE: u16 = 3;

@@ -50,7 +50,7 @@ mod text;
 mod tlv;
 
 pub(crate) use abort::{Abort, ErrorChunk};
-pub(crate) use cause::{Cause, Causes};
+pub(crate) use cause::{Cause, CauseCode, Causes};
 pub(crate) use chunk::{Chunk, RawChunk, UnknownAction, WriteChunk};
 pub(crate) use cookie::{CookieAck, CookieEcho};
 pub(crate) use data::Data;
