@@ -288,7 +288,7 @@ fn sta_07_when_checking_starts() {
 
 /// Then a restart, over signalling that still works, finds it again.
 #[test]
-fn sta_09_10_the_peer_goes_away_and_is_found_again() {
+fn sta_09_10_18_the_peer_goes_away_and_is_found_again() {
     let (mut net, ours, _) = stack::connected(seed());
     net.set_blackout(true);
     net.run_for(5 * SECOND);

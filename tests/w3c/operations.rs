@@ -5,7 +5,8 @@ use futures_util::{FutureExt, future::join, future::join3, future::join4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use straits::{
-    DataChannelInit, ErrorName, IceCandidate, PeerConnection, SdpType, SessionDescription, SignalingState,
+    DataChannelInit, ErrorName, IceCandidate, PeerConnection, PeerConnectionStats, SdpType,
+    SessionDescription, SignalingState,
 };
 use tokio::sync::mpsc;
 
@@ -167,6 +168,34 @@ async fn ops_05_nn_03_negotiation_is_needed_only_between_operations() {
     settle().await;
     assert_eq!(journal.lines(), ["needed stable", "signaling have-local-offer", "set"]);
     end([a, b, other]).await;
+}
+
+/// Neither waits for a turn: a report is made while operations are under way, and what the handler of the event asks for
+/// is done at once, because the event is no operation.
+#[tokio::test]
+async fn ops_03_what_is_not_on_the_chain() {
+    let connection = peer();
+    let told = Journal::default();
+    watch_signaling(&connection, &told);
+    let mut set = Box::pin(connection.set_local_description_implicitly());
+    assert!(set.as_mut().now_or_never().is_none(), "the handler has not run");
+    let mut create = Box::pin(connection.create_offer());
+    assert!(create.as_mut().now_or_never().is_none(), "its turn has not come");
+    assert!(connection.get_stats().of_type::<PeerConnectionStats>().next().is_some());
+    let (set, create) = soon("both", join(set, create)).await;
+    assert!(set.is_ok() && create.is_ok());
+
+    let (write, weak) = (told.clone(), connection.downgrade());
+    connection.on_negotiation_needed(move || {
+        let offer = weak.upgrade().unwrap().create_offer().now_or_never();
+        write.write(format!("offered at once {}", offer.is_some_and(|offer| offer.is_ok())));
+    });
+    connection.set_local_description(SessionDescription::rollback()).await.unwrap();
+    connection.create_data_channel("", DataChannelInit::default()).unwrap();
+    settle().await;
+    let lines = told.lines();
+    assert_eq!(lines, ["signaling have-local-offer", "signaling stable", "offered at once true"]);
+    end([connection]).await;
 }
 
 /// It waits for its turn when the channel is made.
