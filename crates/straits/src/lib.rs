@@ -159,7 +159,8 @@ pub use stats::{
 pub use straits_peer::dtls::{Fingerprint, HashFunction, Identity, IdentityError, KeyAlgorithm};
 pub use straits_peer::sctp::{ChannelCloseReason, ChannelStats, MessageKind};
 pub use straits_peer::{
-    CloseReason, Config as LayerConfig, OfferOptions, Stats as LayerStats, dtls, ice, sctp,
+    CloseReason, Config as LayerConfig, Explanation, Finding, OfferOptions, Stage, Stats as LayerStats, dtls,
+    ice, sctp,
 };
 pub use transport::{DtlsTransport, IceCandidatePair, IceParameters, IceTransport, SctpTransport};
 

@@ -237,6 +237,11 @@ impl Agent {
         self.current.remote.as_ref().map(|remote| &remote.credentials)
     }
 
+    /// Which kind of agent the peer is, as its description says; `None` before it is known.
+    pub fn remote_mode(&self) -> Option<Mode> {
+        self.current.remote.as_ref().map(|remote| remote.mode)
+    }
+
     /// Our candidates, in the order in which they were added.
     pub fn local_candidates(&self) -> &[Candidate] {
         &self.local_candidates
@@ -341,7 +346,7 @@ impl Agent {
     }
 
     fn faces(&self, mode: Mode) -> bool {
-        self.current.remote.as_ref().is_some_and(|remote| remote.mode == mode)
+        self.remote_mode() == Some(mode)
     }
 
     fn switch_role(&mut self, now: Instant, role: Role) {

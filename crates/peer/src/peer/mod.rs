@@ -3,6 +3,7 @@
 mod classify;
 mod config;
 mod event;
+mod explain;
 mod look;
 mod negotiate;
 mod settle;
@@ -11,6 +12,7 @@ mod transmit;
 pub use classify::{Classification, classify};
 pub use config::Config;
 pub use event::{CloseReason, Event, GatheringState, PeerState};
+pub use explain::{Explanation, Finding, Stage};
 pub use look::Stats;
 pub use transmit::Transmit;
 

@@ -17,8 +17,8 @@ use crate::channel::{DataChannel, DataChannelInit};
 use crate::endpoint::Link;
 use crate::stats::{self, Clock, StatsReport};
 use crate::{
-    Configuration, Error, ErrorName, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
-    IceTransportPolicy, PeerConnectionState, SignalingState, endpoint,
+    Configuration, Error, ErrorName, Explanation, IceCandidate, IceCandidateError, IceConnectionState,
+    IceGatheringState, IceTransportPolicy, PeerConnectionState, SignalingState, endpoint,
 };
 use handlers::{ConnectionHandlers, Slot};
 use rand::TryRng;
@@ -211,6 +211,31 @@ impl PeerConnection {
         let mut state = self.0.lock();
         let clock = Clock { now: endpoint::now(), system: SystemTime::now() };
         stats::collect(&mut state, clock)
+    }
+
+    /// Where the connection stands, why it is not open, and what to do about it: a report for a person, by its `Display`,
+    /// and the same as values. Works in every state.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), straits::Error> {
+    /// use straits::{Configuration, DataChannelInit, Finding, PeerConnection, Stage};
+    ///
+    /// let connection = PeerConnection::new(Configuration::default())?;
+    /// connection.create_data_channel("chat", DataChannelInit::default())?;
+    /// let explanation = connection.explain();
+    /// assert_eq!((explanation.stage(), &explanation.finding), (Stage::Signaling, &Finding::OfferNeeded));
+    /// assert_eq!(
+    ///     explanation.to_string(),
+    ///     "not open, signaling: a channel waits for the first offer\n\
+    ///      what to do: make an offer, set it as local description, and send it to the peer"
+    /// );
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        self.0.lock().peer.explain()
     }
 
     // Events.
