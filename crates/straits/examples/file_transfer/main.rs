@@ -1,0 +1,133 @@
+//! Sends files from one terminal to another, on this machine or another one, without a server between.
+//!
+//! ```text
+//! cargo run --release --example file_transfer -- send FILE…
+//! cargo run --release --example file_transfer -- receive DIRECTORY
+//! ```
+//! The sender prints its offer as one line, which is to be pasted into the receiver; the receiver prints its answer, to be
+//! pasted into the sender. Copy them over a way that you trust, a chat or `ssh`: they have the fingerprints of both
+//! certificates, so that whoever gets the lines unchanged talks to the other terminal and to nobody else. The two must
+//! reach each other directly: in one network, or one of them with a public address.
+//!
+//! For each file both print the SHA-256 hash of what they sent or stored, as `sha256sum` does. A received file appears
+//! under its name when it is whole and its hash is right, readable by its owner; before that there is a temporary one.
+
+mod description;
+mod protocol;
+mod receive;
+mod send;
+
+use clap::{Parser, Subcommand};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use straits::{Configuration, LayerConfig, PeerConnection, PeerConnectionState, ice};
+use tokio::sync::Notify;
+
+/// Sends files from one terminal to another.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send files to a terminal that receives.
+    Send {
+        /// The files. Only the last part of a path is told.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Receive what the other terminal sends.
+    Receive {
+        /// Where the files go.
+        directory: PathBuf,
+        /// Replace files that exist already.
+        #[arg(long)]
+        overwrite: bool,
+    },
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match run(Arguments::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell_user(format_args!("file_transfer: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    // The answer may lie in a chat for a while before it is pasted.
+    let ice = ice::Config::default().no_answer_after(Duration::from_secs(3600));
+    let connection = PeerConnection::new(Configuration::default().layers(LayerConfig::default().ice(ice)))?;
+    let failed = failure_of(&connection);
+    let transfer = async {
+        match command {
+            Command::Send { files } => send::run(&connection, &files).await,
+            Command::Receive { directory, overwrite } => {
+                receive::run(&connection, &directory, overwrite).await
+            }
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        result = transfer => result,
+        () = failed.notified() => Err(match connection.close_reason() {
+            Some(reason) => format!("the connection was lost: {reason}").into(),
+            None => "the connection was lost".into(),
+        }),
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    // Whatever became of it, the other side hears at once that this one is gone.
+    connection.close();
+    connection.closed().await;
+    result
+}
+
+/// Notified when the connection fails. One that merely failed has not ended, since a new exchange of descriptions could
+/// repair it; here nobody will.
+fn failure_of(connection: &PeerConnection) -> Arc<Notify> {
+    let failed = Arc::new(Notify::new());
+    let tell = failed.clone();
+    connection.on_connection_state_change(move |state| {
+        if state == PeerConnectionState::Failed {
+            tell.notify_one();
+        }
+    });
+    failed
+}
+
+/// A bar on a terminal, one line elsewhere.
+fn progress(doing: &str, name: &str, size: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    let bar = ProgressBar::new(size).with_message(name.to_owned());
+    bar.set_style(style.expect("the template is well-formed"));
+    if bar.is_hidden() {
+        tell_user(format_args!("{doing} {name}, {}", HumanBytes(size)));
+    }
+    bar
+}
+
+/// What a program may read: descriptions and hashes. If nobody reads any more there is nobody to tell.
+fn print(text: fmt::Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// What only a person reads.
+fn tell_user(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
