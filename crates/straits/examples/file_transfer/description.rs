@@ -2,6 +2,8 @@
 
 use super::{Failure, print, tell_user};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
+use miniz_oxide::deflate::compress_to_vec;
+use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 use std::thread;
@@ -61,10 +63,21 @@ async fn next_line() -> Result<Option<String>, Failure> {
     Ok(line.await??)
 }
 
+/// JSON as a browser has it, compressed, as one line of printable characters. Some terminals take no more than 1024 of them
+/// in a line.
 fn encode(description: &SessionDescription) -> Result<String, Failure> {
-    Ok(BASE64_STANDARD_NO_PAD.encode(serde_json::to_vec(description)?))
+    let json = serde_json::to_vec(description)?;
+    Ok(BASE64_STANDARD_NO_PAD.encode(compress_to_vec(&json, BEST)))
 }
 
 fn decode(line: &str) -> Result<SessionDescription, Failure> {
-    Ok(serde_json::from_slice(&BASE64_STANDARD_NO_PAD.decode(line.trim())?)?)
+    let compressed = BASE64_STANDARD_NO_PAD.decode(line.trim())?;
+    let json = decompress_to_vec_with_limit(&compressed, MAX_JSON)?;
+    Ok(serde_json::from_slice(&json)?)
 }
+
+/// The level of compression.
+const BEST: u8 = 9;
+
+/// Bytes, more than any description has.
+const MAX_JSON: usize = 64 << 10;

@@ -22,6 +22,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,6 +33,10 @@ use tokio::sync::Notify;
 /// Sends files from one terminal to another.
 #[derive(Parser)]
 struct Arguments {
+    /// Use this address and, unless it is 0, this port only; may be given several times. By default all addresses of the
+    /// machine are used, with ports that the system chooses.
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Vec<SocketAddr>,
     #[command(subcommand)]
     command: Command,
 }
@@ -60,7 +65,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    match run(Arguments::parse().command).await {
+    match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell_user(format_args!("file_transfer: {error}"));
@@ -69,13 +74,15 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<(), Failure> {
+async fn run(arguments: Arguments) -> Result<(), Failure> {
     // The answer may lie in a chat for a while before it is pasted.
     let ice = ice::Config::default().no_answer_after(Duration::from_secs(3600));
-    let connection = PeerConnection::new(Configuration::default().layers(LayerConfig::default().ice(ice)))?;
+    let configuration = Configuration::default().layers(LayerConfig::default().ice(ice));
+    let configuration = arguments.bind.into_iter().fold(configuration, Configuration::bind_address);
+    let connection = PeerConnection::new(configuration)?;
     let failed = failure_of(&connection);
     let transfer = async {
-        match command {
+        match arguments.command {
             Command::Send { files } => send::run(&connection, &files).await,
             Command::Receive { directory, overwrite } => {
                 receive::run(&connection, &directory, overwrite).await
