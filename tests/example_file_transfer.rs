@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use straits::{DataChannel, DataChannelInit, PeerConnection};
+use straits::{DataChannel, DataChannelInit, PeerConnection, SessionDescription};
 use support::{end, gathered, peer, soon};
 use tempfile::TempDir;
 
@@ -123,7 +123,7 @@ async fn a_sender_that_vanishes_is_noticed() {
     sender.kill().await;
     let end = receiver.end().await;
     assert_eq!((end.code, &*end.output), (Some(1), &[][..]), "{end:?}");
-    assert!(end.errors[0].starts_with("file_transfer: the connection was lost: ICE: "), "{end:?}");
+    assert!(end.errors[0].starts_with("file_transfer: the connection was lost (ICE: "), "{end:?}");
     assert_eq!(files_of(to.path()), BTreeMap::new());
 }
 
@@ -136,7 +136,7 @@ async fn a_receiver_that_vanishes_is_noticed() {
     receiver.kill().await;
     let end = sender.end().await;
     assert_eq!((end.code, &*end.output), (Some(1), &[][..]), "{end:?}");
-    assert!(end.errors[0].starts_with("file_transfer: the connection was lost: ICE: "), "{end:?}");
+    assert!(end.errors[0].starts_with("file_transfer: the connection was lost (ICE: "), "{end:?}");
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn what_cannot_be_sent_is_said_before_anything_else() {
     let file = from.path().join("file");
     fs::write(&file, "").unwrap();
     let cases = [
-        (vec![from.path().join("missing")], "No such file or directory"),
+        (vec![from.path().join("missing")], "os error 2"),
         (vec![from.path().to_owned()], "not a file"),
         (vec![file.clone(), file], "another file has the name file"),
     ];
@@ -179,6 +179,16 @@ async fn a_line_that_is_no_description_may_be_pasted_again() {
     assert_eq!(files_of(to.path()), files_of(from.path()));
 }
 
+/// A description as a line, as the example has it.
+fn encode(description: &SessionDescription) -> String {
+    BASE64_STANDARD_NO_PAD.encode(compress_to_vec(&serde_json::to_vec(description).unwrap(), 1))
+}
+
+fn decode(line: &str) -> SessionDescription {
+    let json = decompress_to_vec(&BASE64_STANDARD_NO_PAD.decode(line).unwrap()).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
 /// A sender that does not keep to the rules.
 struct Liar {
     connection: PeerConnection,
@@ -192,11 +202,8 @@ impl Liar {
         liar.first = Some(liar.channel(first));
         liar.connection.set_local_description_implicitly().await.unwrap();
         gathered(&liar.connection).await;
-        let offer = serde_json::to_vec(&liar.connection.local_description().unwrap()).unwrap();
-        receiver.enter(&BASE64_STANDARD_NO_PAD.encode(compress_to_vec(&offer, 1))).await;
-        let answer = BASE64_STANDARD_NO_PAD.decode(receiver.line().await).unwrap();
-        let answer = serde_json::from_slice(&decompress_to_vec(&answer).unwrap()).unwrap();
-        liar.connection.set_remote_description(answer).await.unwrap();
+        receiver.enter(&encode(&liar.connection.local_description().unwrap())).await;
+        liar.connection.set_remote_description(decode(&receiver.line().await)).await.unwrap();
         liar
     }
 
@@ -307,8 +314,58 @@ async fn a_sender_that_says_goodbye_in_the_middle_is_no_success() {
     let end = receiver.end().await;
     assert_eq!((end.code, &*end.output), (Some(1), &[][..]), "{end:?}");
     assert!(
-        end.errors.iter().any(|line| line.starts_with("half: the other side left in the middle")),
+        end.errors.iter().any(|line| line.starts_with("half: the other side left in the middle of the file")),
         "{end:?}"
     );
     assert_eq!(files_of(to.path()), BTreeMap::new());
+}
+
+/// The other side of a real sender, once it is connected and the sender has begun its first file.
+async fn false_receiver(sender: &mut Example) -> (PeerConnection, DataChannel) {
+    let connection = peer();
+    connection.set_remote_description(decode(&sender.line().await)).await.unwrap();
+    connection.set_local_description_implicitly().await.unwrap();
+    gathered(&connection).await;
+    sender.enter(&encode(&connection.local_description().unwrap())).await;
+    let channel = soon("a file", connection.accept_channel()).await.unwrap();
+    let begin = soon("its header", channel.recv()).await.unwrap();
+    assert!(begin.as_text().unwrap().starts_with(r#"{"begin":"#), "{begin:?}");
+    soon("room", channel.send("\"ready\"")).await.unwrap();
+    (connection, channel)
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_middle_stops_the_sender() {
+    let [from, _] = directories();
+    let mut sender = send(&[endless(from.path())]);
+    let (connection, channel) = false_receiver(&mut sender).await;
+    assert_eq!(soon("contents", channel.recv()).await.unwrap().len(), 64 << 10);
+    let refused = json!({ "refused": { "reason": "the disk is full" } });
+    soon("room", channel.send(refused.to_string())).await.unwrap();
+    channel.close();
+    let end = sender.end().await;
+    assert_eq!((end.code, &*end.output), (Some(1), &[][..]), "{end:?}");
+    assert!(end.errors.contains(&"endless: the receiver refused it: the disk is full".to_owned()), "{end:?}");
+    support::end([connection]).await;
+}
+
+#[tokio::test]
+async fn another_hash_than_was_sent_is_an_error() {
+    let [from, _] = directories();
+    let file = from.path().join("file");
+    fs::write(&file, "hello").unwrap();
+    let mut sender = send(&[&file]);
+    let (connection, channel) = false_receiver(&mut sender).await;
+    assert_eq!(soon("contents", channel.recv()).await.unwrap().as_bytes(), b"hello");
+    let stored = json!({ "stored": { "sha256": hash(b"world") } });
+    soon("room", channel.send(stored.to_string())).await.unwrap();
+    let end = sender.end().await;
+    assert_eq!((end.code, &*end.output), (Some(1), &[][..]), "{end:?}");
+    let expected = format!(
+        "file_transfer: file: the hashes differ: {} was sent, {} was stored",
+        hash(b"hello"),
+        hash(b"world")
+    );
+    assert_eq!(end.errors.last(), Some(&expected), "{end:?}");
+    support::end([connection]).await;
 }

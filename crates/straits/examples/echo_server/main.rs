@@ -7,7 +7,7 @@
 //! `{"type":"offer","sdp":"…"}`, the response has the answer, with all candidates in it. What is wrong with an offer comes
 //! back as `{"error":"…"}`. `GET /` is a page to try it with.
 //!
-//! By default only this machine reaches it. For others, give it addresses:
+//! By default only this machine can signal. For others, give it addresses:
 //!
 //! ```text
 //! cargo run --release --example echo_server -- --bind 0.0.0.0:8080 --udp 0.0.0.0:3478 --announce 203.0.113.7
@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use straits::{
-    Configuration, DataChannel, DataChannelState, Endpoint, EndpointConfiguration, ErrorCause, Identity,
+    Configuration, DataChannel, Endpoint, EndpointConfiguration, ErrorCause, ErrorName, Identity,
     PeerConnection, SessionDescription,
 };
 use tokio::net::TcpListener;
@@ -38,8 +38,9 @@ struct Arguments {
     /// Where signalling is served over HTTP.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     bind: SocketAddr,
-    /// The one UDP port of all connections; port 0 lets the system choose.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    /// The one UDP port of all connections; port 0 lets the system choose. Not on 127.0.0.1, which Firefox does not
+    /// connect to; it answers only those who have signalled.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:0")]
     udp: SocketAddr,
     /// The address by which browsers reach this machine, if a NAT maps it; may be given several times.
     #[arg(long, value_name = "IP")]
@@ -128,8 +129,9 @@ async fn serve(connection: PeerConnection, number: u64) {
     while let Some(channel) = connection.accept_channel().await {
         tokio::spawn(async move {
             if let Err(error) = echo(&channel).await
-                && channel.ready_state() == DataChannelState::Open
+                && error.name() != ErrorName::InvalidStateError
             {
+                // Not that it was closed, but that the message is too large for the browser.
                 say(format_args!(
                     "connection {number}: channel \"{}\": {error}",
                     channel.label().escape_debug()

@@ -92,16 +92,17 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let result = tokio::select! {
         biased;
         result = transfer => result,
-        () = failed.notified() => Err(match connection.close_reason() {
-            Some(reason) => format!("the connection was lost: {reason}").into(),
-            None => "the connection was lost".into(),
-        }),
+        () = failed.notified() => Err("the connection was lost".into()),
         _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
     };
+    let reason = connection.close_reason();
     // Whatever became of it, the other side hears at once that this one is gone.
     connection.close();
     connection.closed().await;
-    result
+    result.map_err(|error| match reason {
+        Some(reason) if !reason.is_orderly() => format!("{error} ({reason})").into(),
+        _ => error,
+    })
 }
 
 /// Notified when the connection fails. One that merely failed has not ended, since a new exchange of descriptions could

@@ -51,7 +51,7 @@ pub(super) async fn tell(channel: &DataChannel, what: &impl Serialize) -> Result
 pub(super) async fn hear<T: DeserializeOwned>(channel: &DataChannel) -> Result<T, Failure> {
     match channel.recv().await {
         Some(message) => understand(message.as_bytes()),
-        None => Err(ended(channel).await),
+        None => Err(ENDED.into()),
     }
 }
 
@@ -66,9 +66,7 @@ pub(super) fn digits(hash: Sha256) -> String {
 }
 
 /// The word for a channel that ended too early.
-pub(super) async fn ended(channel: &DataChannel) -> Failure {
-    format!("the other side left in the middle ({:?})", channel.closed().await).into()
-}
+pub(super) const ENDED: &str = "the other side left in the middle of the file";
 
 /// The label, if it is the plain name of a file: one that stays in its directory on every system, that is not hidden, and
 /// that a terminal shows as it is.

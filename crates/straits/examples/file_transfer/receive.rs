@@ -1,6 +1,6 @@
 //! The side that receives. It trusts the other side with nothing: not with names, not with sizes, not to be there.
 
-use super::protocol::{FromReceiver, FromSender, PROTOCOL, digits, ended, hear, safe_name, tell, understand};
+use super::protocol::{ENDED, FromReceiver, FromSender, PROTOCOL, digits, hear, safe_name, tell, understand};
 use super::{Failure, description, print, progress, tell_user};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -86,7 +86,7 @@ async fn store(
                 FromSender::End { sha256 } => break sha256,
                 FromSender::Begin { .. } => return Err("it begins twice".into()),
             },
-            None => return Err(ended(channel).await),
+            None => return Err(ENDED.into()),
         }
     };
     file.flush().await?;

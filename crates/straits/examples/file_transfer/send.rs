@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use straits::{DataChannel, DataChannelInit, PeerConnection};
+use straits::{DataChannel, DataChannelInit, ErrorName, PeerConnection};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
@@ -104,11 +104,12 @@ async fn send(channel: &DataChannel, source: &mut Source, following: usize) -> R
         sent += piece.len() as u64;
         hash.update(&piece);
         // Waits while the receiver or the network is slower than the disk.
-        if channel.send(piece.freeze()).await.is_err() {
+        match channel.send(piece.freeze()).await {
+            Ok(()) => bar.set_position(sent),
             // The receiver has closed the channel, and said before why.
-            break;
+            Err(error) if error.name() == ErrorName::InvalidStateError => break,
+            Err(error) => return Err(error.into()),
         }
-        bar.set_position(sent);
     }
     bar.finish_and_clear();
     let sha256 = digits(hash);
