@@ -313,10 +313,8 @@ async fn a_sender_that_says_goodbye_in_the_middle_is_no_success() {
     end([liar.connection]).await;
     let end = receiver.end().await;
     assert_eq!((end.code, &*end.output), (Some(1), &[][..]), "{end:?}");
-    assert!(
-        end.errors.iter().any(|line| line.starts_with("half: the other side left in the middle of the file")),
-        "{end:?}"
-    );
+    let expected = "file_transfer: half: the other side left in the middle of the file";
+    assert_eq!(end.errors.last().map(String::as_str), Some(expected), "{end:?}");
     assert_eq!(files_of(to.path()), BTreeMap::new());
 }
 

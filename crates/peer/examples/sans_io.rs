@@ -180,7 +180,7 @@ impl Side {
             Event::ConnectionStateChanged(state) => println!("{name} is {state:?}"),
             Event::Channel(ChannelEvent::Open(_)) => println!("{name} has an open channel"),
             Event::Channel(ChannelEvent::Closed(_, reason)) => {
-                println!("{name}'s channel has ended: {reason:?}")
+                println!("{name}'s channel has ended: {reason:?}");
             }
             Event::Closed(reason) => println!("{name} is done: {reason}"),
             _ => {}

@@ -35,7 +35,7 @@ use tokio::sync::Notify;
 struct Arguments {
     /// Use this address and, unless it is 0, this port only; may be given several times. By default all addresses of the
     /// machine are used, with ports that the system chooses.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", global = true)]
     bind: Vec<SocketAddr>,
     #[command(subcommand)]
     command: Command,

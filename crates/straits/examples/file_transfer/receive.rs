@@ -21,26 +21,30 @@ pub(super) async fn run(
 
     let mut refused = 0;
     loop {
-        let left = "the other side left before all files were there";
-        let channel = connection.accept_channel().await.ok_or(left)?;
+        let channel = connection.accept_channel().await;
+        let channel = channel.ok_or("the other side left before all files were there")?;
         if channel.protocol() != PROTOCOL {
             return Err("the other side is no such program".into());
         }
         let FromSender::Begin { size, following } = hear(&channel).await? else {
             return Err("the other side ends a file that it did not begin".into());
         };
-        let verdict = match store(&channel, size, directory, overwrite).await {
-            Ok(sha256) => {
-                print(format_args!("{sha256}  {}", channel.label()));
-                FromReceiver::Stored { sha256 }
-            }
-            Err(error) => {
-                tell_user(format_args!("{}: {error}", channel.label().escape_debug()));
-                refused += 1;
-                FromReceiver::Refused { reason: error.to_string() }
-            }
+        let stored = store(&channel, size, directory, overwrite).await;
+        let verdict = match &stored {
+            Ok(sha256) => FromReceiver::Stored { sha256: sha256.clone() },
+            Err(error) => FromReceiver::Refused { reason: error.to_string() },
         };
-        tell(&channel, &verdict).await?;
+        let told = tell(&channel, &verdict).await;
+        let name = channel.label();
+        match stored {
+            Ok(sha256) => print(format_args!("{sha256}  {name}")),
+            // Nobody is there who could send another file.
+            Err(error) if told.is_err() => return Err(format!("{}: {error}", name.escape_debug()).into()),
+            Err(error) => {
+                tell_user(format_args!("{}: {error}", name.escape_debug()));
+                refused += 1;
+            }
+        }
         // Lossless: the sender has the verdict when it is done.
         channel.close();
         channel.closed().await;
