@@ -75,8 +75,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    // The answer may lie in a chat for a while before it is pasted.
-    let ice = ice::Config::default().no_answer_after(Duration::from_secs(3600));
+    let ice = match arguments.command {
+        Command::Send { .. } => ice::Config::default(),
+        // The answer may lie in a chat for a while before it is pasted.
+        Command::Receive { .. } => ice::Config::default().no_answer_after(Duration::from_secs(3600)),
+    };
     let configuration = Configuration::default().layers(LayerConfig::default().ice(ice));
     let configuration = arguments.bind.into_iter().fold(configuration, Configuration::bind_address);
     let connection = PeerConnection::new(configuration)?;
