@@ -107,6 +107,26 @@ async fn what_exists_is_replaced_only_when_asked() {
     assert_eq!(files_of(to.path()), files_of(from.path()));
 }
 
+#[tokio::test]
+async fn a_file_that_changes_meanwhile_is_sent_as_announced_or_refused() {
+    let [from, to] = directories();
+    let paths = ["grows", "shrinks"].map(|name| from.path().join(name));
+    paths.each_ref().map(|path| fs::write(path, "hello").unwrap());
+    let (mut sender, mut receiver) = (send(&paths), receive(to.path(), &[]));
+    // The sender has opened its files when it has an offer.
+    let offer = sender.line().await;
+    fs::write(&paths[0], "hello, world").unwrap();
+    fs::write(&paths[1], "hell").unwrap();
+    receiver.enter(&offer).await;
+    let answer = receiver.line().await;
+    sender.enter(&answer).await;
+    let (sender, receiver) = tokio::join!(sender.end(), receiver.end());
+    assert_eq!((sender.code, receiver.code), (Some(1), Some(1)), "{sender:?} {receiver:?}");
+    let refusal = "shrinks: it has 4 bytes and should have 5".to_owned();
+    assert!(receiver.errors.contains(&refusal), "{receiver:?}");
+    assert_eq!(files_of(to.path()), BTreeMap::from([("grows".to_owned(), b"hello".to_vec())]));
+}
+
 /// More than can be sent while a test lasts, without taking room on the disk.
 fn endless(directory: &Path) -> std::path::PathBuf {
     let path = directory.join("endless");
@@ -338,12 +358,15 @@ async fn a_refusal_in_the_middle_stops_the_sender() {
     let mut sender = send(&[endless(from.path())]);
     let (connection, channel) = false_receiver(&mut sender).await;
     assert_eq!(soon("contents", channel.recv()).await.unwrap().len(), 64 << 10);
-    let refused = json!({ "refused": { "reason": "the disk is full" } });
+    let refused = json!({ "refused": { "reason": "the disk is full\u{1b}[2J" } });
     soon("room", channel.send(refused.to_string())).await.unwrap();
     channel.close();
     let end = sender.end().await;
     assert_eq!((end.code, &*end.output), (Some(1), &[][..]), "{end:?}");
-    assert!(end.errors.contains(&"endless: the receiver refused it: the disk is full".to_owned()), "{end:?}");
+    assert!(
+        end.errors.contains(&"endless: the receiver refused it: the disk is full\u{fffd}[2J".to_owned()),
+        "{end:?}"
+    );
     support::end([connection]).await;
 }
 

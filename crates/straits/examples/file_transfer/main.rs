@@ -138,7 +138,8 @@ fn print(text: fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// What only a person reads.
+/// What only a person reads. Some of it was said by the other side, which has no business with controlling the terminal.
 fn tell_user(text: fmt::Arguments<'_>) {
+    let text = text.to_string().replace(char::is_control, "\u{fffd}");
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -19,7 +19,7 @@ pub(super) async fn run(
     }
     description::answer(connection).await?;
 
-    let mut refused = 0;
+    let mut is_complete = true;
     loop {
         let channel = connection.accept_channel().await;
         let channel = channel.ok_or("the other side left before all files were there")?;
@@ -39,10 +39,10 @@ pub(super) async fn run(
         match stored {
             Ok(sha256) => print(format_args!("{sha256}  {name}")),
             // Nobody is there who could send another file.
-            Err(error) if told.is_err() => return Err(format!("{}: {error}", name.escape_debug()).into()),
+            Err(error) if told.is_err() => return Err(format!("{name}: {error}").into()),
             Err(error) => {
-                tell_user(format_args!("{}: {error}", name.escape_debug()));
-                refused += 1;
+                tell_user(format_args!("{name}: {error}"));
+                is_complete = false;
             }
         }
         // Lossless: the sender has the verdict when it is done.
@@ -52,7 +52,7 @@ pub(super) async fn run(
             break;
         }
     }
-    if refused > 0 { Err(format!("{refused} files were not stored").into()) } else { Ok(()) }
+    if is_complete { Ok(()) } else { Err("not all files were stored".into()) }
 }
 
 /// Receives one file, and gives its hash when it is there under its name, whole and as it was sent.

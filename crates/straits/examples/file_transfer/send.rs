@@ -8,13 +8,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use straits::{DataChannel, DataChannelInit, ErrorName, PeerConnection};
 use tokio::fs::File;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, Take};
 
 /// A file that can be read and has a name for the other side.
 struct Source {
     name: String,
     size: u64,
-    file: File,
+    /// As much of it as was announced, should it grow meanwhile.
+    content: Take<File>,
 }
 
 pub(super) async fn run(connection: &PeerConnection, paths: &[PathBuf]) -> Result<(), Failure> {
@@ -27,10 +28,8 @@ pub(super) async fn run(connection: &PeerConnection, paths: &[PathBuf]) -> Resul
     for mut source in sources {
         let channel = if following == paths.len() { first.clone() } else { channel(connection, &source)? };
         following -= 1;
-        match send(&channel, &mut source, following)
-            .await
-            .map_err(|error| format!("{}: {error}", source.name))?
-        {
+        let outcome = send(&channel, &mut source, following).await;
+        match outcome.map_err(|error| format!("{}: {error}", source.name))? {
             Outcome::Stored(hash) => print(format_args!("{hash}  {}", source.name)),
             Outcome::Refused(reason) => {
                 tell_user(format_args!("{}: the receiver refused it: {reason}", source.name));
@@ -64,14 +63,15 @@ impl Source {
         if !metadata.is_file() {
             return Err("not a file".into());
         }
+        let size = metadata.len();
         let name = path.file_name().and_then(|name| name.to_str()).ok_or("the name is not Unicode")?;
-        Ok(Self { name: safe_name(name)?.to_owned(), size: metadata.len(), file })
+        Ok(Self { name: safe_name(name)?.to_owned(), size, content: file.take(size) })
     }
 
     /// The next bytes of the file; none at its end.
     async fn read(&mut self) -> Result<BytesMut, Failure> {
         let mut piece = BytesMut::with_capacity(PIECE);
-        self.file.read_buf(&mut piece).await?;
+        self.content.read_buf(&mut piece).await?;
         Ok(piece)
     }
 }
