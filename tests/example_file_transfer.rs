@@ -111,7 +111,9 @@ async fn what_exists_is_replaced_only_when_asked() {
 async fn a_file_that_changes_meanwhile_is_sent_as_announced_or_refused() {
     let [from, to] = directories();
     let paths = ["grows", "shrinks"].map(|name| from.path().join(name));
-    paths.each_ref().map(|path| fs::write(path, "hello").unwrap());
+    for path in &paths {
+        fs::write(path, "hello").unwrap();
+    }
     let (mut sender, mut receiver) = (send(&paths), receive(to.path(), &[]));
     // The sender has opened its files when it has an offer.
     let offer = sender.line().await;
