@@ -17,7 +17,7 @@ pub(super) async fn offer(connection: &PeerConnection) -> Result<(), Failure> {
     print(format_args!("{}", encode(&gathered(connection).await?)?));
     tell_user(format_args!("Then paste its line here:"));
     connection.set_remote_description(pasted(SdpType::Answer).await?).await?;
-    connection.connected().await.map_err(|_| "the other side cannot be reached".into())
+    connected(connection).await
 }
 
 /// Waits for an offer and prints the answer.
@@ -27,7 +27,16 @@ pub(super) async fn answer(connection: &PeerConnection) -> Result<(), Failure> {
     connection.set_local_description_implicitly().await?;
     tell_user(format_args!("Paste this line into the terminal that sends:"));
     print(format_args!("{}", encode(&gathered(connection).await?)?));
-    connection.connected().await.map_err(|_| "the other side cannot be reached".into())
+    connected(connection).await
+}
+
+async fn connected(connection: &PeerConnection) -> Result<(), Failure> {
+    if connection.connected().await.is_ok() {
+        return Ok(());
+    }
+    // What was tried, and what to do about it.
+    connection.explain().to_string().lines().for_each(|line| tell_user(format_args!("{line}")));
+    Err("the other side cannot be reached".into())
 }
 
 /// The local description, once all candidates are in it.
