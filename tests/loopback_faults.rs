@@ -9,7 +9,7 @@ mod support;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use relay::Relay;
+use relay::{Conditions, Relay};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use straits::{CloseReason, DataChannelInit, Message, PeerConnectionState};
@@ -112,7 +112,7 @@ async fn packets_from_a_third_address_are_dropped() {
 async fn loss_is_repaired() {
     let (a, b) = (peer(), peer());
     let channel_a = a.create_data_channel("data", DataChannelInit::default()).unwrap();
-    let relay = Relay::connect(&a, &b, 0.1, 4).await;
+    let relay = Relay::connect(&a, &b, Conditions::loss(0.1), 4).await;
     soon("open", channel_a.opened()).await.unwrap();
     let channel_b = soon("the channel", b.accept_channel()).await.unwrap();
     for n in 0..100_u32 {
