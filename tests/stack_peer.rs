@@ -6,12 +6,12 @@ mod stack;
 use bytes::Bytes;
 use stack::{Net, Stack, connected, implied, labelled, negotiate, negotiate_with, strangers};
 use std::time::{Duration, Instant};
-use straits_peer::dtls;
-use straits_peer::ice::{self, FailureReason};
+use straits_peer::dtls::{self, Identity};
+use straits_peer::ice::{self, FailureReason, Route};
 use straits_peer::sctp::{ChannelCloseReason, ChannelEvent, ChannelState, MessageKind, State as SctpState};
 use straits_peer::{
-    CloseReason, Config, DescriptionError, DescriptionKind, Event, GatheringState, IceCandidate, Peer,
-    PeerState, SdpType, SessionDescription,
+    Captured, CloseReason, Config, DescriptionError, DescriptionKind, Direction, Event, GatheringState,
+    IceCandidate, Peer, PeerState, SdpType, SessionDescription,
 };
 use straits_sim::{Conditions, Datagram, Endpoint, Loss, Simulation, Verdict, derive_seed, seed};
 
@@ -48,6 +48,71 @@ fn the_sample_runs_through_every_layer() {
     assert!(reason.is_orderly(), "{reason}");
     assert_eq!(net.b.peer.state(), PeerState::Closed);
     assert_eq!((net.a.peer.poll_timeout(), net.b.peer.poll_timeout()), (None, None));
+}
+
+/// What a capture is made of: each packet of one side is one of the other, on the route the other way round.
+#[test]
+fn captured_packets_are_those_that_passed() {
+    let mut net = strangers(seed());
+    let now = net.now();
+    let config = || Config::default().key_log(true).capture_packets(true);
+    net.a.peer = Peer::new(config(), Identity::generate().unwrap(), derive_seed(seed(), 2), now);
+    net.b.peer = Peer::new(config(), Identity::generate().unwrap(), derive_seed(seed(), 3), now);
+    let ours = net.a.peer.open_channel(now, labelled("captured")).unwrap();
+    negotiate(&mut net);
+    net.run_until(5 * SECOND, |net| net.a.saw(&Event::Channel(ChannelEvent::Open(ours))));
+    let now = net.now();
+    net.a.send(now, ours, "Hello");
+    net.run_for(SECOND);
+    net.a.peer.close(net.now());
+    net.run_for(SECOND);
+
+    let lines: Vec<_> =
+        [&mut net.a, &mut net.b].map(|side| (side.peer.poll_key_log(), side.peer.poll_key_log())).into();
+    assert!(lines[0].0.is_some());
+    assert_eq!(lines[0], (lines[1].0.clone(), None));
+    let (of_a, of_b) = (packets(&mut net.a.peer), packets(&mut net.b.peer));
+    let turned = of_b.iter().map(|(direction, route, packet)| {
+        let direction = match direction {
+            Direction::Inbound => Direction::Outbound,
+            Direction::Outbound => Direction::Inbound,
+        };
+        (direction, Route { local: route.remote, remote: route.local }, packet.clone())
+    });
+    let of = |all: Vec<_>, wanted| {
+        all.into_iter().filter(|(direction, _, _)| *direction == wanted).collect::<Vec<_>>()
+    };
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        assert_eq!(of(of_a.clone(), direction), of(turned.clone().collect(), direction), "{direction:?}");
+    }
+    let carries =
+        |text: &[u8]| of_a.iter().any(|(_, _, packet)| packet.windows(text.len()).any(|part| part == text));
+    assert!(carries(b"captured") && carries(b"Hello"));
+    // RFC 9260 §3.3.7: the last one is the ABORT of the close.
+    assert_eq!(
+        of_a.last().map(|(direction, _, packet)| (*direction, packet[12])),
+        Some((Direction::Outbound, 6))
+    );
+}
+
+#[test]
+fn without_being_asked_for_nothing_is_captured() {
+    let (mut net, ours, _) = connected(seed());
+    let now = net.now();
+    net.a.send(now, ours, "Hello");
+    net.run_for(SECOND);
+    for side in [&mut net.a, &mut net.b] {
+        assert_eq!((side.peer.poll_captured(), side.peer.poll_key_log()), (None, None));
+    }
+}
+
+fn packets(peer: &mut Peer) -> Vec<(Direction, Route, Bytes)> {
+    std::iter::from_fn(|| peer.poll_captured())
+        .map(|captured| match captured {
+            Captured::Packet(packet) => (packet.direction, packet.route, packet.packet),
+            Captured::Lost(packets) => panic!("{packets} lost"),
+        })
+        .collect()
 }
 
 /// RFC 8842 §5.3 and RFC 8832 §6: the answerer is the DTLS client and takes even stream ids, the offerer odd ones.

@@ -13,6 +13,7 @@ pub struct Config {
     pub(crate) max_handshake_message: usize,
     pub(crate) max_handshake_fragments: usize,
     pub(crate) max_handshake_bytes: usize,
+    pub(crate) key_log: bool,
 }
 
 impl Config {
@@ -68,6 +69,16 @@ impl Config {
         self.max_handshake_bytes = bytes;
         self
     }
+
+    /// Hand out the secrets of the session, by [`Session::poll_key_log`](crate::Session::poll_key_log)?
+    ///
+    /// Default `false`: they never leave OpenSSL. With `true` whoever gets to see them can read everything that the session
+    /// carries; it is for looking into captures while debugging.
+    #[must_use]
+    pub fn key_log(mut self, enabled: bool) -> Self {
+        self.key_log = enabled;
+        self
+    }
 }
 
 impl Default for Config {
@@ -78,6 +89,7 @@ impl Default for Config {
             max_handshake_message: 16 << 10,
             max_handshake_fragments: 256,
             max_handshake_bytes: 128 << 10,
+            key_log: false,
         }
     }
 }

@@ -1,16 +1,16 @@
 //! What OpenSSL is told: once per identity, and per session.
 
-use crate::{Config, Fingerprint, Role};
+use crate::{Config, Fingerprint, Role, key_log};
 use openssl::error::ErrorStack;
 use openssl::ssl::{
     Ssl, SslContext, SslContextBuilder, SslContextRef, SslMethod, SslOptions, SslSessionCacheMode,
     SslVerifyMode, SslVersion,
 };
 use openssl::x509::{X509Ref, X509StoreContextRef, X509VerifyResult};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A context for sessions of both roles, still without a certificate. It holds nothing of any peer: sessions are neither
-/// cached nor resumed, so one peer's handshake leaves nothing for another's. (A key log callback would go here.)
+/// cached nor resumed, so one peer's handshake leaves nothing for another's.
 pub(crate) fn builder() -> Result<SslContextBuilder, ErrorStack> {
     let mut context = SslContext::builder(SslMethod::dtls())?;
     // DTLS 1.3, which no released OpenSSL has, needs its record headers in `record` and true record numbers in `intake`.
@@ -28,6 +28,35 @@ pub(crate) fn builder() -> Result<SslContextBuilder, ErrorStack> {
     Ok(context)
 }
 
+/// The contexts of one set of certificates: built for the first session of a kind, then shared.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contexts {
+    silent: OnceLock<SslContext>,
+    /// Of sessions that log their secrets. The others have none of the code that does.
+    logging: OnceLock<SslContext>,
+}
+
+impl Contexts {
+    /// The context for sessions with this `config`; `certify` puts certificates into a new one.
+    pub(crate) fn get(
+        &self,
+        config: &Config,
+        certify: impl FnOnce(&mut SslContextBuilder) -> Result<(), ErrorStack>,
+    ) -> Result<SslContext, ErrorStack> {
+        let place = if config.key_log { &self.logging } else { &self.silent };
+        if let Some(context) = place.get() {
+            return Ok(context.clone());
+        }
+        let mut builder = builder()?;
+        if config.key_log {
+            builder.set_keylog_callback(key_log::push);
+        }
+        certify(&mut builder)?;
+        let context = builder.build();
+        Ok(place.get_or_init(|| context).clone())
+    }
+}
+
 /// A fresh `Ssl` that accepts only a peer whose certificate has one of the `expected` fingerprints.
 pub(crate) fn session(
     context: &SslContextRef,
@@ -37,6 +66,9 @@ pub(crate) fn session(
 ) -> Result<Ssl, ErrorStack> {
     let mut ssl = Ssl::new(context)?;
     ssl.set_mtu(u32::from(config.mtu))?;
+    if config.key_log {
+        key_log::enable(&mut ssl)?;
+    }
     let expected = Arc::clone(expected);
     // RFC 8122 §6.2: "The server MUST request a certificate".
     ssl.set_verify_callback(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, move |_, store| {

@@ -1,10 +1,11 @@
 //! The certificates that one peer may show.
 
-use crate::{Identity, SetupError, context};
+use crate::context::Contexts;
+use crate::{Config, Identity, SetupError};
 use openssl::error::ErrorStack;
-use openssl::ssl::SslContext;
+use openssl::ssl::{SslContext, SslContextBuilder};
 use std::slice;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// One certificate or several, of which the handshake shows one; clones are cheap.
 ///
@@ -14,13 +15,13 @@ use std::sync::{Arc, OnceLock};
 pub struct Identities {
     list: Arc<[Identity]>,
     /// Of several; one alone has its own.
-    context: Arc<OnceLock<SslContext>>,
+    contexts: Arc<Contexts>,
 }
 
 impl Identities {
     /// Several, the preferred one first.
     pub fn new(first: Identity, more: impl IntoIterator<Item = Identity>) -> Self {
-        Self { list: std::iter::once(first).chain(more).collect(), context: Arc::default() }
+        Self { list: std::iter::once(first).chain(more).collect(), contexts: Arc::default() }
     }
 
     /// All of them, in order. There is at least one.
@@ -28,30 +29,25 @@ impl Identities {
         self.list.iter()
     }
 
-    /// The context of all sessions under these identities.
-    pub(crate) fn context(&self) -> Result<SslContext, SetupError> {
+    /// The context of all sessions under these identities that have such a `config`.
+    pub(crate) fn context(&self, config: &Config) -> Result<SslContext, SetupError> {
         match &*self.list {
-            [identity] => Ok(identity.context()?),
-            several => Ok(self.shared_context(several)?),
+            [identity] => Ok(identity.context(config)?),
+            several => Ok(self.contexts.get(config, |builder| certify(several, builder))?),
         }
     }
+}
 
-    fn shared_context(&self, identities: &[Identity]) -> Result<SslContext, ErrorStack> {
-        if let Some(context) = self.context.get() {
-            return Ok(context.clone());
+fn certify(identities: &[Identity], builder: &mut SslContextBuilder) -> Result<(), ErrorStack> {
+    let mut kinds = Vec::new();
+    for identity in identities {
+        // OpenSSL has one place for each kind of key.
+        if !kinds.contains(&identity.key_kind()) {
+            kinds.push(identity.key_kind());
+            identity.certify(builder)?;
         }
-        let mut builder = context::builder()?;
-        let mut kinds = Vec::new();
-        for identity in identities {
-            // OpenSSL has one place for each kind of key.
-            if !kinds.contains(&identity.key_kind()) {
-                kinds.push(identity.key_kind());
-                identity.certify(&mut builder)?;
-            }
-        }
-        let context = builder.build();
-        Ok(self.context.get_or_init(|| context).clone())
     }
+    Ok(())
 }
 
 impl From<Identity> for Identities {

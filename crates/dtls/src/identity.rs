@@ -1,8 +1,8 @@
 //! The certificate by which a peer knows us, with its private key.
 
-use crate::context;
+use crate::context::Contexts;
 use crate::generate::{self, KeyAlgorithm, SECONDS_PER_DAY};
-use crate::{Certificate, Fingerprint, HashFunction};
+use crate::{Certificate, Config, Fingerprint, HashFunction};
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
@@ -10,7 +10,7 @@ use openssl::pkey::{Id, PKey, Private};
 use openssl::ssl::{SslContext, SslContextBuilder};
 use openssl::x509::X509;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A certificate with its private key; clones are cheap and share both.
@@ -30,8 +30,8 @@ struct Inner {
     certificate: X509,
     key: PKey<Private>,
     expires: SystemTime,
-    /// Built for the first session, then shared: it holds nothing of a peer (no session cache, no tickets).
-    context: OnceLock<SslContext>,
+    /// They hold nothing of a peer (no session cache, no tickets).
+    contexts: Contexts,
 }
 
 impl Identity {
@@ -138,15 +138,9 @@ impl Identity {
         self.inner.key.id()
     }
 
-    /// The context of all sessions under this identity.
-    pub(crate) fn context(&self) -> Result<SslContext, ErrorStack> {
-        if let Some(context) = self.inner.context.get() {
-            return Ok(context.clone());
-        }
-        let mut builder = context::builder()?;
-        self.certify(&mut builder)?;
-        let context = builder.build();
-        Ok(self.inner.context.get_or_init(|| context).clone())
+    /// The context of all sessions under this identity that have such a `config`.
+    pub(crate) fn context(&self, config: &Config) -> Result<SslContext, ErrorStack> {
+        self.inner.contexts.get(config, |builder| self.certify(builder))
     }
 
     /// Puts the certificate and its key into a context.
@@ -157,7 +151,7 @@ impl Identity {
 
     fn new(certificate: X509, key: PKey<Private>) -> Result<Self, IdentityError> {
         let expires = system_time(certificate.not_after())?;
-        let inner = Inner { certificate, key, expires, context: OnceLock::new() };
+        let inner = Inner { certificate, key, expires, contexts: Contexts::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 }

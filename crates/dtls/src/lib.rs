@@ -8,7 +8,8 @@
 //! The contract is that of all the cores. Bytes go in with [`Session::handle_datagram`]; datagrams of the handshake and
 //! alerts come out of [`Session::poll_transmit`], data of [`Session::poll_data`], changes of [`Session::poll_event`]. The
 //! owner's clock is passed in with each call, and [`Session::handle_timeout`] wants to be called at
-//! [`Session::poll_timeout`]. Nothing here blocks, sleeps or calls back.
+//! [`Session::poll_timeout`]. Nothing here blocks, sleeps or calls back. Secrets stay inside, unless [`Config::key_log`] asks
+//! for them.
 //!
 //! # Example
 //!
@@ -71,6 +72,7 @@ mod generate;
 mod identities;
 mod identity;
 mod intake;
+mod key_log;
 mod record;
 mod session;
 #[cfg(test)]
@@ -82,4 +84,5 @@ pub use fingerprint::{Fingerprint, FingerprintError, HashFunction};
 pub use generate::KeyAlgorithm;
 pub use identities::Identities;
 pub use identity::{Identity, IdentityError};
+pub use key_log::KeyLogLine;
 pub use session::{CloseReason, Event, Negotiated, Role, SealError, Session, SetupError, State, Stats};

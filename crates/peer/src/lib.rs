@@ -85,8 +85,8 @@ pub use description::{
 };
 pub use negotiation::{Agreement, Change, LocalTransport, Negotiation, RemoteCandidate, RemoteTransport};
 pub use peer::{
-    Classification, CloseReason, Config, Event, Explanation, Finding, GatheringState, Peer, PeerState, Stage,
-    Stats, Transmit, classify,
+    Captured, CapturedPacket, Classification, CloseReason, Config, Direction, Event, Explanation, Finding,
+    GatheringState, Peer, PeerState, Stage, Stats, Transmit, classify,
 };
 pub use straits_dtls as dtls;
 pub use straits_ice as ice;

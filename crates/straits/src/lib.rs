@@ -116,9 +116,11 @@
 //! # Logging
 //!
 //! Through `tracing`: states and what was dropped at `debug`, packets at `trace`. All targets begin with `straits`, so
-//! `RUST_LOG=straits=debug` shows every layer.
+//! `RUST_LOG=straits=debug` shows every layer. What passes on the wire goes to a file for Wireshark, if asked for: see
+//! [`Capture`]. `SSLKEYLOGFILE` names a file to append the secrets of DTLS to, as in browsers.
 
 mod candidate;
+mod capture;
 mod channel;
 mod configuration;
 mod connection;
@@ -136,6 +138,7 @@ mod wakers;
 pub use candidate::{
     IceCandidate, IceCandidateError, IceCandidateType, IceComponent, IceProtocol, IceTcpCandidateType,
 };
+pub use capture::Capture;
 pub use channel::{
     ByteStream, DataChannel, DataChannelInit, MessageEnd, MessagePart, MessageReader, MessageWriter,
     Messages, Priority,

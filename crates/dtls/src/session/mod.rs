@@ -8,7 +8,7 @@ mod transfer;
 use crate::bio::DatagramIo;
 use crate::context;
 use crate::intake::Intake;
-use crate::{Certificate, Config, Fingerprint, Identities};
+use crate::{Certificate, Config, Fingerprint, Identities, KeyLogLine, key_log};
 use alert::Alert;
 use bytes::BytesMut;
 use flight::Flight;
@@ -224,7 +224,7 @@ impl Session {
         config: Config,
         now: Instant,
     ) -> Result<Self, SetupError> {
-        Self::in_context(&*identities.into().context()?, role, expected, config, now)
+        Self::in_context(&*identities.into().context(&config)?, role, expected, config, now)
     }
 
     pub(crate) fn in_context(
@@ -311,6 +311,14 @@ impl Session {
         };
         buffer.extend_from_slice(datagram);
         true
+    }
+
+    /// The next secret that the handshake has made, if [`Config::key_log`] asked for them.
+    ///
+    /// It is there before the first datagram that this side protects with it, and after the datagram that completed the
+    /// peer's part was handled. A session that has ended still has what was not taken.
+    pub fn poll_key_log(&mut self) -> Option<KeyLogLine> {
+        self.config.key_log.then(|| key_log::pop(self.stream.ssl()))?
     }
 
     /// What changed since the last call.

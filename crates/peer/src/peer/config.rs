@@ -11,6 +11,7 @@ pub struct Config {
     pub(crate) dtls: dtls::Config,
     pub(crate) sctp: sctp::Config,
     pub(crate) max_message_size: usize,
+    pub(crate) capture_packets: bool,
 }
 
 impl Default for Config {
@@ -20,6 +21,7 @@ impl Default for Config {
             dtls: dtls::Config::default(),
             sctp: sctp::Config::default(),
             max_message_size: 256 * 1024,
+            capture_packets: false,
         }
     }
 }
@@ -49,6 +51,24 @@ impl Config {
     /// lets the peer make this side hold that much for a message that is read whole.
     pub fn max_message_size(mut self, value: usize) -> Self {
         self.max_message_size = value;
+        self
+    }
+
+    /// Hand out the secrets of the DTLS session, by [`Peer::poll_key_log`](crate::Peer::poll_key_log)?
+    ///
+    /// It is [`dtls::Config::key_log`] of the settings that [`dtls`](Self::dtls) has set: default `false`, for debugging
+    /// alone.
+    pub fn key_log(mut self, enabled: bool) -> Self {
+        self.dtls = self.dtls.key_log(enabled);
+        self
+    }
+
+    /// Hand out a copy of every SCTP packet, by [`Peer::poll_captured`](crate::Peer::poll_captured)?
+    ///
+    /// Default `false`. With `true` each packet is copied, and up to 1 MiB of them waits for the owner; what does not fit is
+    /// counted and not kept.
+    pub fn capture_packets(mut self, enabled: bool) -> Self {
+        self.capture_packets = enabled;
         self
     }
 }

@@ -7,6 +7,7 @@ mod explain;
 mod look;
 mod negotiate;
 mod settle;
+mod tap;
 mod transmit;
 
 pub use classify::{Classification, classify};
@@ -14,6 +15,7 @@ pub use config::Config;
 pub use event::{CloseReason, Event, GatheringState, PeerState};
 pub use explain::{Explanation, Finding, Stage};
 pub use look::Stats;
+pub use tap::{Captured, CapturedPacket, Direction};
 pub use transmit::Transmit;
 
 use crate::IceCandidate;
@@ -27,6 +29,7 @@ use std::time::Instant;
 use straits_dtls as dtls;
 use straits_ice::{self as ice, Route};
 use straits_sctp::{self as sctp, Channel, ChannelId, ChannelInit, OpenError};
+use tap::Tap;
 
 /// One WebRTC peer without I/O: signalling, ICE, DTLS, SCTP and channels under one roof.
 ///
@@ -78,6 +81,10 @@ pub struct Peer {
     carry: BytesMut,
     /// The last datagrams of an ended peer.
     farewell: VecDeque<(Route, Bytes)>,
+    /// Secrets that nobody has taken. Empty unless they were asked for.
+    key_log: VecDeque<dtls::KeyLogLine>,
+    /// Only where packets are captured.
+    tap: Option<Tap>,
     datagrams_dropped: u64,
     channels_opened: u64,
     /// The time of the last input.
@@ -167,6 +174,8 @@ impl Peer {
             packet: BytesMut::new(),
             carry: BytesMut::new(),
             farewell: VecDeque::new(),
+            key_log: VecDeque::new(),
+            tap: config.capture_packets.then(Tap::default),
             datagrams_dropped: 0,
             channels_opened: 0,
             now,
@@ -326,18 +335,21 @@ impl Peer {
             }
             Gate::Open(session) => {
                 session.handle_datagram(now, datagram);
-                self.handle_packets(now);
+                self.handle_packets(now, route);
             }
             Gate::Closed => self.drop_datagram("the session has ended"),
         }
     }
 
     /// SCTP packets that came out of DTLS.
-    fn handle_packets(&mut self, now: Instant) {
+    fn handle_packets(&mut self, now: Instant, route: Route) {
         let awaits_other = self.awaits_new_association();
         let our_port = self.channels.ports().0.to_be_bytes();
         let Gate::Open(session) = &mut self.gate else { return };
         while let Some(packet) = session.poll_data() {
+            if let Some(tap) = &mut self.tap {
+                tap.put(Direction::Inbound, route, packet);
+            }
             // RFC 9260 §3: the destination port. What is for the next association must not be refused by this one.
             if !awaits_other || packet.get(2..4).is_none_or(|port| port == our_port) {
                 self.channels.handle_packet(now, packet);

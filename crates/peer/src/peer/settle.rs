@@ -1,6 +1,6 @@
 //! The only glue between the layers: bottom to top, once after each input.
 
-use super::{CloseReason, Event, Gate, GatheringState, Peer, PeerState};
+use super::{CloseReason, Direction, Event, Gate, GatheringState, Peer, PeerState};
 use crate::{IceCandidate, SignalingState};
 use bytes::BytesMut;
 use std::time::Instant;
@@ -84,6 +84,11 @@ impl Peer {
     }
 
     fn settle_dtls(&mut self, now: Instant) {
+        while let Some(line) = self.gate.session_mut().and_then(dtls::Session::poll_key_log) {
+            if self.key_log.len() < MAX_KEY_LOG {
+                self.key_log.push_back(line);
+            }
+        }
         while let Some(event) = self.gate.session_mut().and_then(dtls::Session::poll_event) {
             match event {
                 dtls::Event::Connected => self.open_gate(now),
@@ -104,6 +109,9 @@ impl Peer {
         self.channels.connect(now);
         if let Gate::Open(session) = &mut self.gate {
             while let Some(packet) = session.poll_data() {
+                if let (Some(tap), Some(route)) = (&mut self.tap, self.handshake_route) {
+                    tap.put(Direction::Inbound, route, packet);
+                }
                 self.channels.handle_packet(now, packet);
             }
         }
@@ -232,6 +240,9 @@ impl Peer {
         if session.state() == dtls::State::Connected {
             self.packet.clear();
             while self.farewell.len() < MAX_FAREWELL && self.channels.poll_transmit(now, &mut self.packet) {
+                if let Some(tap) = &mut self.tap {
+                    tap.put(Direction::Outbound, route, &self.packet);
+                }
                 if session.seal(&self.packet, &mut datagram).is_ok() {
                     self.farewell.push_back((route, datagram.split().freeze()));
                 }
@@ -270,3 +281,5 @@ impl Peer {
 
 /// Datagrams that an ended peer or session may still send: an ABORT and an alert, with room for what DTLS adds.
 const MAX_FAREWELL: usize = 8;
+/// Secrets that an owner may leave: one handshake makes one.
+const MAX_KEY_LOG: usize = 16;

@@ -1,6 +1,6 @@
 //! What leaves the peer: runs of datagrams of one size for one route.
 
-use super::{Gate, Peer};
+use super::{Direction, Gate, Peer};
 use bytes::BytesMut;
 use std::time::Instant;
 use straits_ice::Route;
@@ -41,7 +41,7 @@ impl Peer {
         let mut segments = 0;
         while segments < max_segments && buffer.len() - start + segment_size <= MAX_RUN {
             let before = buffer.len();
-            if !self.next_datagram(now, buffer) {
+            if !self.next_datagram(now, route, buffer) {
                 break;
             }
             let size = buffer.len() - before;
@@ -78,7 +78,7 @@ impl Peer {
     }
 
     /// Appends one datagram of the upper layers.
-    fn next_datagram(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+    fn next_datagram(&mut self, now: Instant, route: Route, buffer: &mut BytesMut) -> bool {
         if !self.carry.is_empty() {
             buffer.extend_from_slice(&self.carry);
             self.carry.clear();
@@ -94,6 +94,9 @@ impl Peer {
                 self.packet.clear();
                 if !self.channels.poll_transmit(now, &mut self.packet) {
                     return false;
+                }
+                if let Some(tap) = &mut self.tap {
+                    tap.put(Direction::Outbound, route, &self.packet);
                 }
                 match session.seal(&self.packet, buffer) {
                     Ok(()) => true,

@@ -6,7 +6,7 @@ mod rtc;
 pub use ice_server::IceServer;
 pub use rtc::{BundlePolicy, IceTransportPolicy, RtcConfiguration, RtcpMuxPolicy};
 
-use crate::{EndpointConfiguration, Error, ErrorName};
+use crate::{Capture, EndpointConfiguration, Error, ErrorName};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use straits_peer::dtls::{Identities, Identity};
@@ -93,6 +93,20 @@ impl Configuration {
     #[must_use]
     pub fn socket_buffer_size(mut self, bytes: usize) -> Self {
         self.endpoint = self.endpoint.socket_buffer_size(bytes);
+        self
+    }
+
+    /// Write everything that passes on the wire to a file, for Wireshark.
+    ///
+    /// Default: none, unless the environment variable `STRAITS_PCAP` names a file, which this takes the place of. The file
+    /// has **secrets and messages in the clear**; [`Capture`] says what is in it and how to open it. It costs a copy of each
+    /// packet, twice.
+    ///
+    /// A connection on an [`Endpoint`](crate::Endpoint) has that of
+    /// [`EndpointConfiguration::capture`] instead.
+    #[must_use]
+    pub fn capture(mut self, capture: Capture) -> Self {
+        self.endpoint = self.endpoint.capture(capture);
         self
     }
 

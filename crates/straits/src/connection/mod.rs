@@ -13,6 +13,7 @@ pub use negotiation::AddIceCandidate;
 
 pub(crate) use inner::{ChannelHandle, Handle, Inner};
 
+use crate::capture::Recorder;
 use crate::channel::{DataChannel, DataChannelInit};
 use crate::endpoint::Link;
 use crate::stats::{self, Clock, StatsReport};
@@ -97,7 +98,12 @@ impl PeerConnection {
         SysRng.try_fill_bytes(&mut seed).map_err(|error| {
             Error::new(ErrorName::OperationError, format!("no randomness from the system: {error}"), "")
         })?;
-        let mut peer = Peer::new(configuration.peer.clone(), identities, seed, endpoint::now());
+        let recorder = match &link {
+            Some(link) => link.recorder(),
+            None => configuration.endpoint.recorder(),
+        };
+        let config = Recorder::configure(recorder.as_ref(), configuration.peer.clone());
+        let mut peer = Peer::new(config, identities, seed, endpoint::now());
         peer.set_relay_only(configuration.rtc.ice_transport_policy == IceTransportPolicy::Relay);
         Ok(Self(Handle::new(Arc::new(Inner::new(peer, configuration, runtime, link)))))
     }

@@ -1,5 +1,7 @@
 //! Settings of an endpoint.
 
+use crate::Capture;
+use crate::capture::Recorder;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ pub struct EndpointConfiguration {
     pub(crate) max_connections: usize,
     pub(crate) max_pending: usize,
     pub(crate) setup_timeout: Duration,
+    pub(crate) capture: Option<Capture>,
 }
 
 impl EndpointConfiguration {
@@ -111,6 +114,22 @@ impl EndpointConfiguration {
         self.setup_timeout = timeout;
         self
     }
+
+    /// Write everything that passes the sockets, and what the connections make of it, to a file, for Wireshark.
+    ///
+    /// Default: none, unless the environment variable `STRAITS_PCAP` names a file, which this takes the place of. The file
+    /// has **secrets and messages in the clear**; [`Capture`] says what is in it and how to open it. It costs a copy of each
+    /// packet, twice.
+    #[must_use]
+    pub fn capture(mut self, capture: Capture) -> Self {
+        self.capture = Some(capture);
+        self
+    }
+
+    /// What is written, by these settings or by the environment.
+    pub(crate) fn recorder(&self) -> Option<Recorder> {
+        Recorder::new(self.capture.clone())
+    }
 }
 
 impl Default for EndpointConfiguration {
@@ -123,6 +142,7 @@ impl Default for EndpointConfiguration {
             max_connections: MAX_CONNECTIONS,
             max_pending: MAX_PENDING,
             setup_timeout: SETUP_TIMEOUT,
+            capture: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What handles, user calls and the task of an endpoint share.
 
 use super::{EndpointConfiguration, EndpointError, EndpointStats, Key};
+use crate::capture::Recorder;
 use crate::connection::Inner;
 use crate::wakers::{WakerSet, wake_all};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,6 +14,8 @@ pub(crate) struct Shared {
     ready: Mutex<Ready>,
     max_connections: usize,
     max_pending: usize,
+    /// Writes what passes, if that was asked for.
+    pub(super) recorder: Option<Recorder>,
     pub(super) counters: Counters,
 }
 
@@ -78,6 +81,7 @@ impl Shared {
             ready: Mutex::default(),
             max_connections: configuration.max_connections,
             max_pending: configuration.max_pending,
+            recorder: configuration.recorder(),
             counters: Counters::default(),
         }
     }
@@ -241,6 +245,10 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn push_ready(&self) {
         self.shared.push(self.key);
+    }
+
+    pub(crate) fn recorder(&self) -> Option<Recorder> {
+        self.shared.recorder.clone()
     }
 }
 

@@ -13,6 +13,7 @@ use super::shared::{Phase, Shared};
 use super::socket::{Run, Socket};
 use super::timers::Timers;
 use super::{EndpointConfiguration, Key};
+use crate::capture::Recorder;
 use crate::connection::Inner;
 use crate::connection::state::{Chore, Outcome};
 use bytes::BytesMut;
@@ -30,6 +31,7 @@ use tokio::time::Sleep;
 /// lock, fire timers, build packets up to a budget, settle, unlock, wake, send; at last retry what a socket refused.
 pub(super) struct Driver {
     shared: Arc<Shared>,
+    recorder: Option<Recorder>,
     sockets: Vec<Socket>,
     /// For each socket, who waits until it takes more.
     blocked: Vec<Vec<Key>>,
@@ -76,6 +78,7 @@ impl Driver {
     ) -> Self {
         let bound = sockets.iter().map(Socket::local).collect();
         Self {
+            recorder: shared.recorder.clone(),
             shared,
             blocked: sockets.iter().map(|_| Vec::new()).collect(),
             sockets,
@@ -114,6 +117,9 @@ impl Driver {
         self.demux.remove(key);
         self.timers.remove(key);
         let Some(connection) = self.connections.remove(&key) else { return };
+        if let (Some(recorder), true) = (&self.recorder, self.connections.is_empty()) {
+            recorder.settle();
+        }
         // Whoever waited for the end finds the counts without it.
         self.show_tables();
         self.shared.left(connection.is_pending);

@@ -1,6 +1,7 @@
 //! From the sockets to the connections.
 
 use super::{Driver, Key};
+use crate::capture::Recorder;
 use crate::endpoint::demux::{Destination, Stray};
 use crate::endpoint::pool::{ReceiveBuffer, SLOT_SIZE, SLOTS};
 use crate::endpoint::shared::Counters;
@@ -8,6 +9,7 @@ use quinn_udp::RecvMeta;
 use std::io::IoSliceMut;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use straits_peer::Peer;
 use straits_peer::dtls::State;
 use straits_peer::ice::Route;
 
@@ -61,7 +63,7 @@ impl Driver {
         let mut owner = self.demux.route_owner(route);
         let mut datagrams = run.chunks(stride).peekable();
         if run.is_empty() {
-            self.drop_stray(route, Stray::Malformed);
+            self.drop_stray(route, run, Stray::Malformed);
         }
         while let Some(datagram) = datagrams.next() {
             let key = match self.demux.destination(owner, datagram) {
@@ -74,18 +76,19 @@ impl Driver {
                     key
                 }
                 Destination::Nobody(stray) => {
-                    self.drop_stray(route, stray);
+                    self.drop_stray(route, datagram, stray);
                     continue;
                 }
             };
             let Some(connection) = self.connections.get(&key) else { continue };
             let mut state = connection.inner.lock();
-            state.peer.handle_datagram(now, route, datagram);
+            let recorder = self.recorder.as_ref();
+            handle(recorder, &mut state.peer, now, route, datagram);
             if owner == Some(key) {
                 let is_same =
                     |next: &&[u8]| self.demux.destination(owner, next) == Destination::Connection(key);
                 while let Some(datagram) = datagrams.next_if(is_same) {
-                    state.peer.handle_datagram(now, route, datagram);
+                    handle(recorder, &mut state.peer, now, route, datagram);
                 }
                 drop(state);
             } else {
@@ -101,7 +104,10 @@ impl Driver {
         }
     }
 
-    fn drop_stray(&self, route: Route, stray: Stray) {
+    fn drop_stray(&self, route: Route, datagram: &[u8], stray: Stray) {
+        if let Some(recorder) = &self.recorder {
+            recorder.received(route, datagram);
+        }
         tracing::debug!(%route, ?stray, "datagram for nobody");
         let counters = &self.shared.counters;
         Counters::count(match stray {
@@ -117,6 +123,9 @@ impl Driver {
         let is_awaited = matches!(connection.inner.lock().peer.dtls_state(), State::New | State::Connecting);
         let kept = is_awaited && self.early.keep(route, datagram);
         tracing::debug!(?route, kept, "DTLS from a source that is not validated");
+        if let (Some(recorder), true) = (&self.recorder, kept) {
+            recorder.received(route, datagram);
+        }
         kept
     }
 
@@ -125,8 +134,20 @@ impl Driver {
         let datagrams = self.early.take(route);
         let Some(connection) = self.connections.get(&key) else { return };
         for datagram in datagrams {
-            connection.inner.lock().peer.handle_datagram(now, route, &datagram);
+            let mut state = connection.inner.lock();
+            state.peer.handle_datagram(now, route, &datagram);
+            // The datagram itself was recorded when it came.
+            if let Some(recorder) = &self.recorder {
+                recorder.take_from(&mut state.peer);
+            }
         }
+    }
+}
+
+fn handle(recorder: Option<&Recorder>, peer: &mut Peer, now: Instant, route: Route, datagram: &[u8]) {
+    peer.handle_datagram(now, route, datagram);
+    if let Some(recorder) = recorder {
+        recorder.received_by(peer, route, datagram);
     }
 }
 

@@ -83,6 +83,9 @@ impl Driver {
             };
             self.runs.push(Run { route: run.route, size: run.size, segment_size: run.segment_size });
         }
+        if let Some(recorder) = &self.recorder {
+            recorder.take_from(&mut state.peer);
+        }
         state.settle(&mut self.outcome);
         std::mem::swap(&mut state.chores, &mut self.chores);
         let is_over = state.reason().is_some();
@@ -128,6 +131,9 @@ impl Driver {
                 tracing::debug!(route = ?run.route, "no socket has this address");
                 continue;
             };
+            if let Some(recorder) = &self.recorder {
+                recorder.sends(run.route, contents, run.segment_size);
+            }
             match self.sockets[index].send(run, contents) {
                 Sent::Done => {}
                 Sent::Refused => {
