@@ -35,20 +35,22 @@ use writer::{Existing, Losses, Writer};
 /// - Interface 0, `udp`: every datagram that was received by the sockets or given to them, with the headers that it had as far
 ///   as is known. The DTLS secrets are in the file, too, before the first datagram that needs them.
 /// - Interface 1, `sctp`: each SCTP packet, decrypted, with an IP header in place of DTLS and UDP. It follows the datagram that
-///   it came in, or precedes the one that it leaves in. Ports are those of SCTP; who captures both ends of a connection in one
-///   process finds each packet twice, outbound and inbound.
+///   it came in, or precedes the one that it leaves in. Ports are those of SCTP.
+///
+/// Who captures both ends of a connection into one file finds each packet twice, outbound and inbound, and Wireshark calls the
+/// second one a retransmission.
 ///
 /// Times are the wall clock's, in nanoseconds, of when this program received the datagram or gave it to the socket.
 ///
 /// # Opening it
 ///
 /// Wireshark and `tshark` (3.2 or newer) need no settings: `sctp` as display filter shows chunks and messages,
-/// `frame.interface_id == 1` one interface, `frame.packet_flags_direction == 2` what was sent. In `dtls` the decrypted
-/// bytes are a tab beside the packet's; `tshark -d dtls.port==PORT,sctp` takes them apart as well.
+/// `frame.interface_name == "udp"` one interface, `frame.packet_flags_direction == 2` what was sent. The contents of DTLS
+/// records are a tab of their own beside the packet's bytes (`tshark -x`).
 ///
 /// ```sh
 /// STRAITS_PCAP=wire.pcapng cargo run --example loopback
-/// tshark -r wire.pcapng -Y 'frame.interface_id == 1'
+/// tshark -r wire.pcapng -Y sctp
 /// ```
 ///
 /// # When the disk does not keep up
@@ -105,9 +107,10 @@ impl Capture {
 
     /// A run of datagrams of `stride` bytes, but for the last one.
     fn write_datagrams(&self, direction: Direction, route: Route, run: &[u8], stride: usize) {
-        let time = now();
         let (source, destination) = ends(direction, route);
         let written = self.0.append(MAX_QUEUE, |out| {
+            // Read here, so that times are in the order of the file.
+            let time = now();
             for datagram in datagrams(run, stride) {
                 let header = headers::udp(source, destination, datagram);
                 blocks::enhanced_packet(out, Interface::Udp, direction, time, header.as_bytes(), datagram);
@@ -119,11 +122,10 @@ impl Capture {
     }
 
     fn write_packet(&self, direction: Direction, route: Route, packet: &[u8]) {
-        let time = now();
         let (source, destination) = ends(direction, route);
         let written = self.0.append(MAX_QUEUE, |out| {
             let header = headers::sctp(source, destination, packet);
-            blocks::enhanced_packet(out, Interface::Sctp, direction, time, header.as_bytes(), packet);
+            blocks::enhanced_packet(out, Interface::Sctp, direction, now(), header.as_bytes(), packet);
         });
         if !written {
             self.count_lost(Interface::Sctp, 1);
