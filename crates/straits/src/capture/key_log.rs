@@ -1,6 +1,6 @@
 //! `SSLKEYLOGFILE`: the file that TLS programs write their secrets to for Wireshark.
 
-use super::writer::{self, Existing, Writer};
+use super::writer::{Existing, Writer};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +12,7 @@ pub(super) struct KeyLog(Arc<Writer>);
 
 impl KeyLog {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = writer::open(path, Existing::AppendTo)?;
-        Ok(Self(Arc::new(Writer::start(path, file, |_, _| {})?)))
+        Ok(Self(Arc::new(Writer::open(path, Existing::AppendTo, |_, _| {})?)))
     }
 
     pub(super) fn write(&self, line: &KeyLogLine) {

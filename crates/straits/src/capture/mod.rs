@@ -92,8 +92,7 @@ impl Capture {
 
     /// `switch` is what asked for it.
     fn start(path: &Path, switch: &str) -> io::Result<Self> {
-        let file = writer::open(path, Existing::Replace)?;
-        let writer = Writer::start(path, file, report_losses)?;
+        let writer = Writer::open(path, Existing::Replace, report_losses)?;
         writer.append(usize::MAX, |out| begin(out, switch));
         Ok(Self(Arc::new(writer)))
     }

@@ -135,3 +135,15 @@ const CAPTURE_VARIABLE: &str = "STRAITS_PCAP";
 const KEY_LOG_VARIABLE: &str = "SSLKEYLOGFILE";
 /// Longer than a disk in order takes, and too short to be noticed.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_has_its_number_in_the_name() {
+        let id = std::process::id();
+        assert_eq!(with_process_id("a/%p-%p.pcapng".into()), PathBuf::from(format!("a/{id}-{id}.pcapng")));
+        assert_eq!(with_process_id("a/b.pcapng".into()), PathBuf::from("a/b.pcapng"));
+    }
+}

@@ -15,7 +15,7 @@ pub(super) enum Existing {
 }
 
 /// Opens a file to write to, that nobody else may read if it is a new one, or one that is replaced.
-pub(super) fn open(path: &Path, existing: Existing) -> io::Result<File> {
+fn open(path: &Path, existing: Existing) -> io::Result<File> {
     let mut options = OpenOptions::new();
     match existing {
         Existing::Replace => options.create(true).write(true).truncate(true),
@@ -76,10 +76,15 @@ enum Phase {
 }
 
 impl Writer {
-    /// Starts the thread. `report` is called when packets were lost.
-    pub(super) fn start(path: &Path, file: File, report: Report) -> io::Result<Self> {
+    /// Opens the file. `report` is called when packets were lost.
+    pub(super) fn open(path: &Path, existing: Existing, report: Report) -> io::Result<Self> {
+        Self::start(path, open(path, existing)?, existing, report)
+    }
+
+    /// Starts the thread.
+    fn start(path: &Path, file: File, existing: Existing, report: Report) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
-        let mut task = Task { path: path.to_owned(), file, report, shared: shared.clone() };
+        let mut task = Task { path: path.to_owned(), file, existing, report, shared: shared.clone() };
         thread::Builder::new().name("straits-capture".to_owned()).spawn(move || task.run())?;
         Ok(Self { path: path.to_owned(), shared })
     }
@@ -185,6 +190,7 @@ impl Shared {
 struct Task {
     path: PathBuf,
     file: File,
+    existing: Existing,
     report: Report,
     shared: Arc<Shared>,
 }
@@ -208,8 +214,9 @@ impl Task {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let before = self.file.stream_position();
         let result = self.file.write_all(bytes);
-        if let (Err(_), Ok(before)) = (&result, before) {
-            // The part of a block that found room would be the end of a broken file. A device has no length to set.
+        if let (Err(_), Ok(before), Existing::Replace) = (&result, before, self.existing) {
+            // The part of a block that found room would be the end of a broken file. A device has no length to set, and the
+            // end of a file that others append to is not ours.
             let _ = self.file.set_len(before);
         }
         result
@@ -232,3 +239,93 @@ impl std::fmt::Debug for Queue {
 const KEPT: usize = 256 << 10;
 #[cfg(unix)]
 const OWNER_ONLY: u32 = 0o600;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::{PipeReader, Read};
+    use std::os::fd::OwnedFd;
+
+    const SOON: Duration = Duration::from_secs(60);
+    /// More than a pipe holds.
+    const MUCH: usize = 1 << 20;
+
+    /// A file that takes no more until somebody reads.
+    fn pipe() -> (PipeReader, Writer) {
+        let (reader, end) = io::pipe().unwrap();
+        let file = File::from(OwnedFd::from(end));
+        let report: Report = |out, losses| out.extend_from_slice(format!("{losses:?}").as_bytes());
+        (reader, Writer::start(Path::new("pipe"), file, Existing::AppendTo, report).unwrap())
+    }
+
+    fn append(writer: &Writer, bytes: &[u8]) -> bool {
+        writer.append(MUCH, |out| out.extend_from_slice(bytes))
+    }
+
+    #[test]
+    fn what_is_appended_is_written_in_order() {
+        let (mut reader, writer) = pipe();
+        for word in ["one ", "two ", "three"] {
+            assert!(append(&writer, word.as_bytes()));
+        }
+        writer.flush(SOON);
+        drop(writer);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one two three");
+    }
+
+    #[test]
+    fn a_slow_disk_costs_packets_that_are_counted_and_holds_up_nobody() {
+        let (mut reader, writer) = pipe();
+        let block = vec![b'x'; MUCH];
+        assert!(append(&writer, &block));
+        while !writer.shared.lock().bytes.is_empty() {
+            thread::yield_now();
+        }
+        // The pipe is full and the thread hangs in its write; now the queue fills.
+        assert!(append(&writer, &block));
+        writer.count_lost(0, 1);
+        writer.count_lost(1, 2);
+        assert!(!append(&writer, &block));
+        assert!(writer.append(usize::MAX, |out| out.push(b'!')), "what matters more has more room");
+        writer.flush(Duration::ZERO);
+
+        drop(writer);
+        let mut written = Vec::new();
+        reader.read_to_end(&mut written).unwrap();
+        let text = String::from_utf8(written).unwrap();
+        let (blocks, behind) = text.split_at(2 * MUCH);
+        assert!(blocks.bytes().all(|byte| byte == b'x'));
+        assert_eq!(behind, "![1, 2]");
+    }
+
+    /// Whoever waits is told, and nothing piles up.
+    #[test]
+    fn a_file_that_takes_no_more_is_left_alone() {
+        let (reader, writer) = pipe();
+        drop(reader);
+        append(&writer, b"nobody reads this");
+        writer.flush(SOON);
+        assert_eq!(writer.shared.lock().phase, Phase::Stopped);
+        assert!(append(&writer, b"nor this"));
+        assert!(writer.shared.lock().bytes.is_empty());
+        writer.flush(SOON);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_ends_it() {
+        let writer = Writer::open(Path::new("/dev/full"), Existing::Replace, |_, _| {}).unwrap();
+        append(&writer, b"x");
+        writer.flush(SOON);
+        assert_eq!(writer.shared.lock().phase, Phase::Stopped);
+    }
+
+    #[test]
+    fn debug_shows_no_contents() {
+        let queue = Queue { bytes: b"secret".to_vec(), ..Queue::default() };
+        let text = format!("{queue:?}");
+        assert!(!text.contains("secret") && !text.contains("115"), "{text}");
+    }
+}

@@ -226,6 +226,9 @@ impl Drop for Driver {
             inner.lock().abandon(super::now(), &mut self.outcome);
             self.outcome.deliver();
         }
+        if let Some(recorder) = &self.recorder {
+            recorder.settle();
+        }
     }
 }
 
