@@ -114,7 +114,7 @@ fn split_block(bytes: &[u8]) -> Option<(u32, &[u8], &[u8])> {
         return None;
     }
     let len = u32_at(bytes, 4) as usize;
-    assert!(len >= 12 && len % 4 == 0, "block of {len} bytes");
+    assert!(len >= 12 && len.is_multiple_of(4), "block of {len} bytes");
     let (block, rest) = bytes.split_at_checked(len)?;
     assert_eq!(u32_at(block, len - 4) as usize, len, "both lengths are equal");
     Some((u32_at(block, 0), &block[8..len - 4], rest))

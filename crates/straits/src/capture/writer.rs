@@ -240,7 +240,8 @@ const KEPT: usize = 256 << 10;
 #[cfg(unix)]
 const OWNER_ONLY: u32 = 0o600;
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::io::{PipeReader, Read};
