@@ -44,7 +44,7 @@ use writer::{Existing, Losses, Writer};
 ///
 /// # Opening it
 ///
-/// Wireshark and `tshark` (3.2 or newer) need no settings: `sctp` as display filter shows chunks and messages,
+/// Wireshark and `tshark` (tried with 4.0) need no settings: `sctp` as display filter shows chunks and messages,
 /// `frame.interface_name == "udp"` one interface, `frame.packet_flags_direction == 2` what was sent. The contents of DTLS
 /// records are a tab of their own beside the packet's bytes (`tshark -x`).
 ///
@@ -192,3 +192,25 @@ fn now() -> u64 {
 
 /// Bytes that may wait for the disk: a second at the rate that a laptop's disk writes with ease.
 const MAX_QUEUE: usize = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_interfaces_that_lost_something_are_reported() {
+        let mut out = Vec::new();
+        report_losses(&mut out, [0, 3]);
+        assert_eq!((out.len(), out[0], out[8], out[24]), (40, 5, 1, 3));
+        report_losses(&mut out, [2, 4]);
+        assert_eq!((out.len(), out[48], out[64], out[88], out[104]), (120, 0, 2, 1, 4));
+    }
+
+    #[test]
+    fn runs_are_cut_into_datagrams() {
+        let cut = |run, stride| datagrams(run, stride).collect::<Vec<_>>();
+        assert_eq!(cut(b"abcde", 2), [&b"ab"[..], b"cd", b"e"]);
+        assert_eq!(cut(b"abcde", 5), [b"abcde"]);
+        assert_eq!(cut(b"", 0), [b""]);
+    }
+}
