@@ -5,7 +5,7 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How an existing file is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,17 +124,11 @@ impl Writer {
 
     /// Waits until everything so far is in the file, or never will be; at most so long.
     pub(super) fn flush(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
-        let mut queue = self.shared.lock();
+        let queue = self.shared.lock();
         let goal = queue.queued;
-        while queue.done < goal && queue.phase != Phase::Stopped {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.shared.emptied.wait_timeout(queue, left);
-            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
+        let is_waiting = |queue: &mut Queue| queue.done < goal && queue.phase != Phase::Stopped;
+        // Whether it took too long is of no interest: nobody can do anything about it.
+        drop(self.shared.emptied.wait_timeout_while(queue, patience, is_waiting));
     }
 }
 
