@@ -84,9 +84,11 @@ impl Peer {
     }
 
     fn settle_dtls(&mut self, now: Instant) {
-        while let Some(line) = self.gate.session_mut().and_then(dtls::Session::poll_key_log) {
-            if self.key_log.len() < MAX_KEY_LOG {
-                self.key_log.push_back(line);
+        if let Gate::Handshaking(session) = &mut self.gate {
+            while let Some(line) = session.poll_key_log() {
+                if self.key_log.len() < MAX_KEY_LOG {
+                    self.key_log.push_back(line);
+                }
             }
         }
         while let Some(event) = self.gate.session_mut().and_then(dtls::Session::poll_event) {
