@@ -116,8 +116,15 @@
 //! # Logging
 //!
 //! Through `tracing`: states and what was dropped at `debug`, packets at `trace`. All targets begin with `straits`, so
-//! `RUST_LOG=straits=debug` shows every layer. What passes on the wire goes to a file for Wireshark, if asked for: see
-//! [`Capture`]. `SSLKEYLOGFILE` names a file to append the secrets of DTLS to, as in browsers.
+//! `RUST_LOG=straits=debug` shows every layer.
+//!
+//! # Seeing what happens on the wire
+//!
+//! `STRAITS_PCAP=wire.pcapng` in the environment, or [`Configuration::capture`], writes all datagrams, the secrets to decrypt
+//! them, and all SCTP packets in the clear to a file for Wireshark: see [`Capture`]. `SSLKEYLOGFILE`, as in browsers, names a
+//! file that the DTLS secrets are appended to in the NSS key log format; a new one gets the permissions 0600. Each variable is
+//! read once, and if its file cannot be written, a `warn!` says so and connections go on. With neither, no secret leaves
+//! OpenSSL.
 
 mod candidate;
 mod capture;
