@@ -1,0 +1,157 @@
+/** The page's end of a scenario. Rust calls these functions and awaits what they return. */
+'use strict';
+
+// Not `const`: the scripts of a driver see the members of the window.
+window.lab = {
+  /** A new connection. */
+  start() {
+    this.connection = new RTCPeerConnection();
+    this.channels = new Map();
+    this.candidates = [];
+    this.announced = [];
+    this.changed = new EventTarget();
+    const change = () => this.changed.dispatchEvent(new Event('change'));
+    this.change = change;
+    this.connection.addEventListener('icecandidate', ({ candidate }) => {
+      this.candidates.push(candidate && candidate.toJSON());
+      change();
+    });
+    for (const state of ['icegatheringstatechange', 'connectionstatechange', 'signalingstatechange']) {
+      this.connection.addEventListener(state, change);
+    }
+    this.connection.addEventListener('datachannel', ({ channel }) => {
+      this.announced.push(channel.label);
+      this.watch(channel);
+    });
+  },
+
+  end() {
+    this.connection.close();
+  },
+
+  /** Waits until `look` gives something, looking again after each event. */
+  until(look) {
+    return new Promise((resolve) => {
+      const again = () => {
+        const found = look();
+        if (found) {
+          this.changed.removeEventListener('change', again);
+          resolve(found);
+        }
+      };
+      this.changed.addEventListener('change', again);
+      again();
+    });
+  },
+
+  watch(channel) {
+    channel.binaryType = 'arraybuffer';
+    const entry = { channel, messages: [], isClosed: false };
+    this.channels.set(channel.label, entry);
+    channel.addEventListener('message', ({ data }) => {
+      entry.messages.push(data);
+      this.change();
+    });
+    channel.addEventListener('open', this.change);
+    channel.addEventListener('close', () => {
+      entry.isClosed = true;
+      this.change();
+    });
+    this.change();
+  },
+
+  create(label, init = {}) {
+    this.watch(this.connection.createDataChannel(label, init));
+  },
+
+  /** The settings of the channel, once it is open. */
+  async opened(label) {
+    const { channel } = await this.until(() => {
+      const entry = this.channels.get(label);
+      return entry?.channel.readyState === 'open' && entry;
+    });
+    const { protocol, ordered, maxRetransmits, maxPacketLifeTime, negotiated, id } = channel;
+    return { label, protocol, ordered, maxRetransmits, maxPacketLifeTime, negotiated, id };
+  },
+
+  async closed(label) {
+    await this.until(() => this.channels.get(label).isClosed);
+  },
+
+  channel(label) {
+    return this.channels.get(label).channel;
+  },
+
+  /** `{text}`, or `{kind, size, seed}`: that many bytes, or characters, as `Content` in Rust makes them. */
+  send(label, contents) {
+    for (const content of contents) {
+      this.channel(label).send(content.text ?? make(content));
+    }
+  },
+
+  /** Takes the next messages: their kinds, sizes in bytes and digests. */
+  async received(label, count) {
+    const entry = this.channels.get(label);
+    await this.until(() => entry.messages.length >= count);
+    return Promise.all(entry.messages.splice(0, count).map(describe));
+  },
+
+  /** Everything that is there. */
+  async all(label) {
+    return Promise.all(this.channels.get(label).messages.splice(0).map(describe));
+  },
+
+  /** A local description with all its candidates. */
+  async describe() {
+    await this.until(() => this.connection.iceGatheringState === 'complete');
+    return this.connection.localDescription.toJSON();
+  },
+
+  async offer(options) {
+    await this.connection.setLocalDescription(await this.connection.createOffer(options));
+    return this.describe();
+  },
+
+  async answer(offer) {
+    await this.connection.setRemoteDescription(offer);
+    await this.connection.setLocalDescription(await this.connection.createAnswer());
+    return this.describe();
+  },
+
+  accept(answer) {
+    return this.connection.setRemoteDescription(answer);
+  },
+
+  /** Waits until the connection is in this state. */
+  async state(wanted) {
+    await this.until(() => this.connection.connectionState === wanted);
+  },
+
+  /** The next candidate; `null` after the last. */
+  async candidate() {
+    await this.until(() => this.candidates.length > 0);
+    return this.candidates.shift();
+  },
+
+  /** The entries of the report, by their types. */
+  async stats() {
+    const report = [...(await this.connection.getStats()).values()];
+    return report.reduce((all, entry) => ({ ...all, [entry.type]: [...(all[entry.type] ?? []), entry] }), {});
+  },
+};
+
+function make({ kind, size, seed }) {
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i++) {
+    bytes[i] = kind === 'text' ? 97 + ((i + seed) % 26) : (i * 31 + (i >> 8) + seed) & 255;
+  }
+  return kind === 'text' ? new TextDecoder().decode(bytes) : bytes;
+}
+
+async function describe(data) {
+  const isText = typeof data === 'string';
+  const bytes = isText ? new TextEncoder().encode(data) : new Uint8Array(data);
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return { kind: isText ? 'text' : 'binary', size: bytes.length, sha256 };
+}
