@@ -17,7 +17,7 @@ pub use types::{Agreement, Change, LocalTransport, RemoteCandidate, RemoteTransp
 use crate::sdp::Setup;
 use crate::{DescriptionError, DescriptionKind, OfferOptions, SdpType, SessionDescription, SignalingState};
 use local::Local;
-use remote::{Data, Place, Remote};
+use remote::{Data, InUse, Place, Remote};
 use state::{Agreed, Current, State};
 use straits_dtls as dtls;
 use straits_ice::{Credentials, Gathered};
@@ -56,6 +56,7 @@ enum Side {
 struct Baseline<'a> {
     agreed: Agreed,
     remote: &'a RemoteTransport,
+    session_id: &'a str,
 }
 
 impl Negotiation {
@@ -427,11 +428,11 @@ impl Negotiation {
         offerer: Side,
     ) -> Result<Option<Agreed>, DescriptionError> {
         let (Some((_, slot)), Data::InUse(data)) = (local.data(), &remote.data) else { return Ok(None) };
-        let active = match offerer {
-            Side::Local => data.transport.setup == Setup::Passive,
-            Side::Remote => slot.setup == Setup::Active,
+        let dtls_role = match offerer {
+            Side::Local => self.role_after_answer(remote, data),
+            Side::Remote if slot.setup == Setup::Active => dtls::Role::Client,
+            Side::Remote => dtls::Role::Server,
         };
-        let dtls_role = if active { dtls::Role::Client } else { dtls::Role::Server };
         let modes = (local.mode(), data.transport.mode);
         let mut initiated = offerer == Side::Local;
         let mut new_association = false;
@@ -452,6 +453,22 @@ impl Negotiation {
         let agreed = Agreed { dtls_role, initiated, modes };
         change.agreement = Some(Agreement { dtls_role, ice_role: agreed.ice_role(), new_association });
         Ok(Some(agreed))
+    }
+
+    /// Our role in DTLS after the peer's answer.
+    ///
+    /// RFC 8842 §5.3: in a later answer "the answerer MUST insert an SDP "setup" attribute with an attribute value that does
+    /// not change the previously negotiated DTLS roles". Firefox always writes `active`, and goes on in the role that it
+    /// has. It is told from a new answerer with the same certificate by the session id.
+    fn role_after_answer(&self, answer: &Remote, data: &InUse) -> dtls::Role {
+        let goes_on = |before: &Baseline<'_>| {
+            data.same_identity(before.remote) && answer.session_id == before.session_id
+        };
+        match self.baseline().filter(goes_on) {
+            Some(before) => before.agreed.dtls_role,
+            None if data.transport.setup == Setup::Passive => dtls::Role::Client,
+            None => dtls::Role::Server,
+        }
     }
 
     /// The last provisional answer of the exchange under way, else the current descriptions.

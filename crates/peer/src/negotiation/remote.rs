@@ -12,6 +12,7 @@ use straits_ice::{self as ice, Candidate, Credentials};
 pub(super) struct Remote {
     pub(super) kind: SdpType,
     pub(super) text: String,
+    pub(super) session_id: String,
     pub(super) last_line: usize,
     pub(super) sections: Vec<Section>,
     /// `a=ice-options`, of the session and of all sections.
@@ -103,6 +104,7 @@ impl Remote {
         Ok(Self {
             kind,
             text: text.to_owned(),
+            session_id: session.session_id.to_owned(),
             last_line: session.last_line,
             sections,
             options,

@@ -84,13 +84,14 @@ impl State {
             Self::HaveLocalPranswer { offer, agreed, .. } => (offer, agreed),
             Self::HaveRemotePranswer { answer, agreed, .. } => (answer, agreed),
         };
-        Some(Baseline { agreed: (*agreed)?, remote: remote.transport()? })
+        Some(Baseline { agreed: (*agreed)?, remote: remote.transport()?, session_id: &remote.session_id })
     }
 }
 
 impl Current {
     pub(super) fn baseline(&self) -> Option<Baseline<'_>> {
-        Some(Baseline { agreed: self.agreed?, remote: self.remote.transport()? })
+        let remote = &self.remote;
+        Some(Baseline { agreed: self.agreed?, remote: remote.transport()?, session_id: &remote.session_id })
     }
 
     /// Place of the data section in use.

@@ -8,6 +8,8 @@ use crate::DescriptionError;
 /// A description, cut into its parts; borrows the text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Session<'a> {
+    /// Of `o=`: stays the same in all descriptions of one side's session (RFC 8829 §5.2.2).
+    pub(crate) session_id: &'a str,
     /// Number of the last line.
     pub(crate) last_line: usize,
     /// `a=` lines before the first `m=`.
@@ -56,9 +58,9 @@ impl<'a> Session<'a> {
         let mut lines = Lexer::new(text);
         // RFC 8866 §5: "v=", "o=" and "s=" come first, in this order.
         version(expect(&mut lines, 'v', 1, "a description starts with `v=0`")?)?;
-        origin(expect(&mut lines, 'o', 2, "the second line must be `o=`")?)?;
+        let session_id = origin(expect(&mut lines, 'o', 2, "the second line must be `o=`")?)?;
         expect(&mut lines, 's', 3, "the third line must be `s=`")?;
-        let mut session = Self { last_line: 3, attributes: Vec::new(), sections: Vec::new() };
+        let mut session = Self { session_id, last_line: 3, attributes: Vec::new(), sections: Vec::new() };
         let mut has_time = false;
         for line in lines {
             let line = line?;
@@ -223,12 +225,14 @@ fn version(line: Line<'_>) -> Result<(), DescriptionError> {
     if line.value == "0" { Ok(()) } else { Err(syntax(line, "a description starts with `v=0`")) }
 }
 
-/// `o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>`, RFC 8866 §5.2.
-fn origin(line: Line<'_>) -> Result<(), DescriptionError> {
+/// `o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>`, RFC 8866 §5.2: gives the
+/// session id.
+fn origin(line: Line<'_>) -> Result<&str, DescriptionError> {
     let mut fields = line.value.split(' ').filter(|field| !field.is_empty());
     let mut field = || fields.next().ok_or(syntax(line, "`o=` has six fields"));
     field()?;
-    for number in [field()?, field()?] {
+    let (id, version) = (field()?, field()?);
+    for number in [id, version] {
         if !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(syntax(line, "`o=` has a bad session id or version"));
         }
@@ -236,7 +240,7 @@ fn origin(line: Line<'_>) -> Result<(), DescriptionError> {
     for _ in 0..3 {
         field()?;
     }
-    Ok(())
+    Ok(id)
 }
 
 /// `c=<nettype> <addrtype> <connection-address>`, RFC 8866 §5.7; ICE has the addresses, so only the form is checked.

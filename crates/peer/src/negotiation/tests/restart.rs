@@ -177,9 +177,10 @@ fn changes_in_a_running_session() {
         refused(a.set_remote(SdpType::Offer, &other)),
         (12, "a new DTLS association needs an ICE restart")
     );
-    // The same for an answer that swaps the roles, or comes from somebody else.
+    // The same for an answer of another session that swaps the roles, or comes from somebody else.
     a.set_local(SdpType::Offer, "").unwrap();
     let answer = offer.replace("a=setup:actpass", "a=setup:passive");
+    let answer = replace_line(&answer, "o=", "o=- 1 1 IN IP4 0.0.0.0");
     assert_eq!(
         refused(a.set_remote(SdpType::Answer, &answer)),
         (13, "a new DTLS association needs an ICE restart")
@@ -191,6 +192,34 @@ fn changes_in_a_running_session() {
         (12, "the DTLS association of this connection cannot be replaced")
     );
     assert_eq!(a.state(), SignalingState::HaveLocalOffer);
+}
+
+/// RFC 8842 §5.3: later answers must keep the roles. Those of Firefox are `active` all the same, while it goes on in the role
+/// that it has: a session that says nothing else of a new association keeps the one there is.
+#[test]
+fn answers_that_forget_the_roles() {
+    let (mut a, mut b) = (Side::new('a'), Side::new('b'));
+    let (_, ours) = exchange(&mut b, &mut a);
+    assert_eq!(ours.agreement.unwrap().dtls_role, dtls::Role::Client);
+    for restarts in [false, true, true] {
+        if restarts {
+            a.renew('c');
+            b.renew('d');
+        }
+        a.negotiation.accept_new_associations(restarts);
+        a.set_local(SdpType::Offer, "").unwrap();
+        let answer = b.offer().sdp.replace("a=setup:actpass", "a=setup:active");
+        let agreement = a.set_remote(SdpType::Answer, &answer).unwrap().agreement.unwrap();
+        assert_eq!((agreement.dtls_role, agreement.new_association), (dtls::Role::Client, false));
+    }
+    // With another session it is somebody else, who has the same certificate.
+    a.renew('e');
+    b.renew('f');
+    a.set_local(SdpType::Offer, "").unwrap();
+    let answer = b.offer().sdp.replace("a=setup:actpass", "a=setup:active");
+    let answer = replace_line(&answer, "o=", "o=- 1 1 IN IP4 0.0.0.0");
+    let agreement = a.set_remote(SdpType::Answer, &answer).unwrap().agreement.unwrap();
+    assert_eq!((agreement.dtls_role, agreement.new_association), (dtls::Role::Server, true));
 }
 
 /// RFC 8829 §4.1.18: a changed configuration asks for new credentials in the next offer, and for no offer.
