@@ -93,9 +93,9 @@ async fn whole_visit(page: Page) {
     disconnect(&page, &mut process, "page 1").await;
     says_what_is_wrong(&page, &mut process).await;
 
-    // Once more, and the process leaves.
+    // Once more, after the offer that was refused, and the process leaves.
     connect(&page).await;
-    talks_to(&page, &mut process, "page 3").await;
+    talks_to(&page, &mut process, "page 4").await;
     process.server.stop().await;
     alerts(&page, "The process has ").await;
     assert_eq!(page.text("#summary").await, "not connected");

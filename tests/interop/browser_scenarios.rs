@@ -10,7 +10,7 @@ mod webdriver;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use lab::{Content, Lab, Offerer, described, description, receive, send};
-use loopback::{candidates, soon, until};
+use loopback::{soon, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -69,8 +69,7 @@ async fn scenarios(page: Page) {
 
 /// Each side tells its candidates one by one, after the descriptions; names and TCP candidates of the page do no harm.
 async fn trickled_candidates(page: Page, offerer: Offerer) {
-    let lab = Lab::start(page, offerer).await;
-    let mut found = candidates(&lab.straits);
+    let mut lab = Lab::start(page, offerer).await;
     match offerer {
         Offerer::Page => {
             lab.create("first", json!({})).await;
@@ -108,10 +107,7 @@ async fn trickled_candidates(page: Page, offerer: Offerer) {
     }
     lab.straits.add_ice_candidate(None).await.unwrap();
     assert!(of_page.iter().any(|candidate| candidate.contains(".local ")), "{of_page:?}");
-    let first = soon("a candidate", found.recv()).await.unwrap();
-    lab.page.run("await lab.connection.addIceCandidate(a)", vec![json!(first)]).await;
-    // More of them may be of families that do not reach the page; the first is enough only if it does.
-    while let Ok(candidate) = found.try_recv() {
+    while let Some(candidate) = soon("a candidate", lab.candidates.recv()).await.unwrap() {
         lab.page.run("await lab.connection.addIceCandidate(a)", vec![json!(candidate)]).await;
     }
     soon("the connection", lab.straits.connected()).await.unwrap();
@@ -269,12 +265,11 @@ fn arrived(label: &str, received: Vec<Value>, expected: &BTreeSet<String>) {
 
 /// Channels that both sides make with the same id open without being announced, before and after the connection is up.
 async fn negotiated_channels(page: Page, offerer: Offerer) {
-    let lab = Lab::start(page, offerer).await;
-    let make = |label: &str, id: u16| lab.make(label, DataChannelInit::default().negotiated(true).id(id));
+    let mut lab = Lab::start(page, offerer).await;
     let mut channels = Vec::new();
     for (label, id) in [("seven", 7), ("hundred", 100)] {
         lab.create(label, json!({ "negotiated": true, "id": id })).await;
-        channels.push(make(label, id));
+        channels.push(lab.make(label, DataChannelInit::default().negotiated(true).id(id)));
     }
     lab.negotiate(offerer).await;
     for channel in &channels {
@@ -282,7 +277,7 @@ async fn negotiated_channels(page: Page, offerer: Offerer) {
         assert_eq!(lab.opened(channel.label()).await["id"], json!(channel.id()));
     }
     lab.create("late", json!({ "negotiated": true, "id": 300 })).await;
-    channels.push(make("late", 300));
+    channels.push(lab.make("late", DataChannelInit::default().negotiated(true).id(300)));
     soon("it to open", channels[2].opened()).await.unwrap();
     lab.opened("late").await;
     for channel in &channels {
@@ -390,21 +385,21 @@ async fn ids_are_used_again(page: Page, offerer: Offerer) {
 
 /// New credentials, asked for by either side, and everything goes on.
 async fn ice_restart(page: Page, offerer: Offerer) {
-    let (lab, first) = Lab::connected(page, offerer).await;
-    let credentials = || {
+    let (mut lab, first) = Lab::connected(page, offerer).await;
+    let credentials = |lab: &Lab| {
         let ice = lab.straits.sctp().unwrap().transport().ice_transport();
         [ice.local_parameters().username_fragment, ice.remote_parameters().unwrap().username_fragment]
     };
-    let before = credentials();
+    let before = credentials(&lab);
     let offer = lab.page.run("return lab.offer({ iceRestart: true })", vec![]).await;
     lab.answer(offer).await;
-    let after = credentials();
+    let after = credentials(&lab);
     assert!(before[0] != after[0] && before[1] != after[1], "{before:?} {after:?}");
     lab.talk(&first, "after the page's restart").await;
 
     lab.straits.restart_ice();
     lab.negotiate(Offerer::Straits).await;
-    let again = credentials();
+    let again = credentials(&lab);
     assert!(after[0] != again[0] && after[1] != again[1], "{after:?} {again:?}");
     lab.talk(&first, "after the restart of Straits").await;
     lab.page.run("await lab.state('connected')", vec![]).await;

@@ -227,7 +227,8 @@ async fn spawn(driver: &Path, arguments: &[String], home: &Path) -> (Child, u16)
 /// "ChromeDriver was started successfully on port 40123.", "… Listening on 127.0.0.1:40123"
 fn port(line: &str) -> Option<u16> {
     let (_, rest) = line.split_once(" on ")?;
-    let port = rest.trim_start_matches("port ").trim_start_matches("127.0.0.1:").trim_end_matches('.').parse();
+    let port =
+        rest.trim_start_matches("port ").trim_start_matches("127.0.0.1:").trim_end_matches('.').parse();
     // "Starting ChromeDriver … on port 0": the one that was asked for.
     port.ok().filter(|&port| port != 0)
 }

@@ -1,14 +1,17 @@
 //! A connection between Straits and a page of a real browser.
 
-use crate::loopback::{gathered, soon};
+use crate::loopback::soon;
 use crate::webdriver::Page;
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use straits::{Configuration, DataChannel, DataChannelInit, Message, PeerConnection, SessionDescription};
+use straits::{
+    Configuration, DataChannel, DataChannelInit, IceCandidate, Message, PeerConnection, SessionDescription,
+};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Who makes the first offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub(crate) struct Lab {
     pub(crate) page: Page,
     pub(crate) offerer: Offerer,
     pub(crate) straits: PeerConnection,
+    /// Of Straits; `None` ends each gathering.
+    pub(crate) candidates: UnboundedReceiver<Option<IceCandidate>>,
 }
 
 impl Lab {
@@ -29,12 +34,14 @@ impl Lab {
     pub(crate) async fn start(page: Page, offerer: Offerer) -> Self {
         page.run("lab.start()", vec![]).await;
         let straits = PeerConnection::new(Configuration::default()).unwrap();
-        Self { page, offerer, straits }
+        let (find, candidates) = unbounded_channel();
+        straits.on_ice_candidate(move |candidate| drop(find.send(candidate)));
+        Self { page, offerer, straits, candidates }
     }
 
     /// Two ends that have met, with an open channel `first` of the offerer.
     pub(crate) async fn connected(page: Page, offerer: Offerer) -> (Self, DataChannel) {
-        let lab = Self::start(page, offerer).await;
+        let mut lab = Self::start(page, offerer).await;
         let channel = match offerer {
             Offerer::Page => {
                 lab.create("first", json!({})).await;
@@ -58,29 +65,35 @@ impl Lab {
         soon("the end", self.straits.closed()).await;
     }
 
-    /// Offer and answer with all their candidates in them.
-    pub(crate) async fn negotiate(&self, offerer: Offerer) {
+    /// Offer and answer, of new credentials, with all their candidates in them.
+    pub(crate) async fn negotiate(&mut self, offerer: Offerer) {
         match offerer {
-            Offerer::Page => self.answer(self.page.run("return lab.offer()", vec![]).await).await,
+            Offerer::Page => {
+                let offer = self.page.run("return lab.offer()", vec![]).await;
+                self.answer(offer).await;
+            }
             Offerer::Straits => {
                 let offer = self.straits.create_offer().await.unwrap();
-                self.straits.set_local_description(offer).await.unwrap();
-                let answer = self.page.run("return lab.answer(a)", vec![self.described().await]).await;
+                let offer = self.describe(offer).await;
+                let answer = self.page.run("return lab.answer(a)", vec![offer]).await;
+                eprintln!("ANSWER {answer}");
                 self.straits.set_remote_description(description(answer)).await.unwrap();
             }
         }
     }
 
     /// The page's offer is answered.
-    pub(crate) async fn answer(&self, offer: Value) {
+    pub(crate) async fn answer(&mut self, offer: Value) {
         self.straits.set_remote_description(description(offer)).await.unwrap();
         let answer = self.straits.create_answer().await.unwrap();
-        self.straits.set_local_description(answer).await.unwrap();
-        self.page.run("await lab.accept(a)", vec![self.described().await]).await;
+        let answer = self.describe(answer).await;
+        self.page.run("await lab.accept(a)", vec![answer]).await;
     }
 
-    async fn described(&self) -> Value {
-        gathered(&self.straits).await;
+    /// Sets a local description that begins a gathering; gives it with all its candidates.
+    async fn describe(&mut self, description: SessionDescription) -> Value {
+        self.straits.set_local_description(description).await.unwrap();
+        while soon("a candidate", self.candidates.recv()).await.unwrap().is_some() {}
         serde_json::to_value(self.straits.local_description()).unwrap()
     }
 

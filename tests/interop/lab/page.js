@@ -8,12 +8,14 @@ window.lab = {
     this.connection = new RTCPeerConnection();
     this.channels = new Map();
     this.candidates = [];
+    this.hasAllCandidates = false;
     this.announced = [];
     this.changed = new EventTarget();
     const change = () => this.changed.dispatchEvent(new Event('change'));
     this.change = change;
     this.connection.addEventListener('icecandidate', ({ candidate }) => {
       this.candidates.push(candidate && candidate.toJSON());
+      this.hasAllCandidates ||= !candidate;
       change();
     });
     for (const state of ['icegatheringstatechange', 'connectionstatechange', 'signalingstatechange']) {
@@ -101,21 +103,22 @@ window.lab = {
     return Promise.all(this.channels.get(label).messages.splice(0).map(describe));
   },
 
-  /** A local description with all its candidates. */
-  async describe() {
-    await this.until(() => this.connection.iceGatheringState === 'complete');
+  /** Sets a local description that begins a gathering; gives it with all its candidates. */
+  async describe(description) {
+    // The state may be that of the gathering before, for a moment.
+    this.hasAllCandidates = false;
+    await this.connection.setLocalDescription(description);
+    await this.until(() => this.hasAllCandidates);
     return this.connection.localDescription.toJSON();
   },
 
   async offer(options) {
-    await this.connection.setLocalDescription(await this.connection.createOffer(options));
-    return this.describe();
+    return this.describe(await this.connection.createOffer(options));
   },
 
   async answer(offer) {
     await this.connection.setRemoteDescription(offer);
-    await this.connection.setLocalDescription(await this.connection.createAnswer());
-    return this.describe();
+    return this.describe(await this.connection.createAnswer());
   },
 
   accept(answer) {
