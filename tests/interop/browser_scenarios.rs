@@ -417,12 +417,10 @@ async fn statistics(page: Page, offerer: Offerer) {
     lab.receives("first", &contents[..2]).await;
 
     let of_page = lab.page.run("return lab.stats()", vec![]).await;
-    let pairs = of_page["candidate-pair"].as_array().unwrap();
-    let pair = pairs.iter().find(|pair| pair["nominated"] == true && pair["state"] == "succeeded");
-    let remote_id = &pair.expect("a selected pair")["remoteCandidateId"];
-    let remotes = of_page["remote-candidate"].as_array().unwrap();
-    let remote = remotes.iter().find(|candidate| &candidate["id"] == remote_id).unwrap();
+    let remote = &of_page["remote"];
 
+    let ice = lab.straits.sctp().unwrap().transport().ice_transport();
+    until("a selected pair", || ice.selected_candidate_pair().is_some()).await;
     let report = lab.straits.get_stats();
     let transport = report.of_type::<TransportStats>().next().unwrap();
     let selected = transport.selected_candidate_pair_id.as_deref().unwrap();
@@ -434,8 +432,7 @@ async fn statistics(page: Page, offerer: Offerer) {
     let seen: &IceCandidateStats = report.find(&selected.remote_candidate_id).unwrap();
     assert_eq!((seen.candidate_type, seen.address), (IceCandidateType::Prflx, None));
 
-    let channels = of_page["data-channel"].as_array().unwrap();
-    let counted = |name: &str| channels[0][name].as_u64().unwrap();
+    let counted = |name: &str| of_page["channels"][0][name].as_u64().unwrap();
     let ours: &DataChannelStats = report.of_type().next().unwrap();
     assert_eq!((counted("messagesSent"), counted("bytesSent")), (3, 6004));
     assert_eq!((counted("messagesReceived"), counted("bytesReceived")), (2, 1004));

@@ -76,7 +76,6 @@ impl Lab {
                 let offer = self.straits.create_offer().await.unwrap();
                 let offer = self.describe(offer).await;
                 let answer = self.page.run("return lab.answer(a)", vec![offer]).await;
-                eprintln!("ANSWER {answer}");
                 self.straits.set_remote_description(description(answer)).await.unwrap();
             }
         }

@@ -136,10 +136,16 @@ window.lab = {
     return this.candidates.shift();
   },
 
-  /** The entries of the report, by their types. */
+  /** The nominated pair, the peer's candidate of it, and the channels, once there is such a pair: no event tells of it. */
   async stats() {
-    const report = [...(await this.connection.getStats()).values()];
-    return report.reduce((all, entry) => ({ ...all, [entry.type]: [...(all[entry.type] ?? []), entry] }), {});
+    for (;;) {
+      const report = await this.connection.getStats();
+      const all = (type) => [...report.values()].filter((stats) => stats.type === type);
+      const pair = all('candidate-pair').find(({ nominated, state }) => nominated && state === 'succeeded');
+      if (pair) {
+        return { pair, remote: report.get(pair.remoteCandidateId), channels: all('data-channel') };
+      }
+    }
   },
 };
 
