@@ -3,7 +3,6 @@
 #[path = "../support/loopback.rs"]
 mod loopback;
 #[path = "../../crates/straits/examples/browser/server/mod.rs"]
-#[allow(dead_code, reason = "the page's test uses the rest")]
 mod server;
 
 use loopback::{offerer, soon};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use server::Server;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use straits::{IceCandidate, PeerConnection, SessionDescription};
+use straits::{Configuration, DataChannelInit, IceCandidate, PeerConnection, SessionDescription};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -80,6 +79,49 @@ async fn event(stream: &mut TcpStream, taken: &mut String, name: &str) -> Value 
         }
     })
     .await
+}
+
+/// What the page does, done by Straits: it talks, and measures.
+#[tokio::test]
+async fn straits_in_place_of_the_page() {
+    let (server, mut printed) = start().await;
+    let address = server.address();
+    let page = PeerConnection::new(Configuration::default().include_loopback(true)).unwrap();
+    let talk = page.create_data_channel("sendChannel", DataChannelInit::default()).unwrap();
+    let bulk = page.create_data_channel("bulk", DataChannelInit::default()).unwrap();
+    let (id, answer) = open(address, &offer(&page).await).await;
+    page.set_remote_description(answer).await.unwrap();
+    let mut stream = send(address, "GET", &format!("/sessions/{id}/events"), JSON, "").await;
+    let mut taken = String::new();
+    let candidate = event(&mut stream, &mut taken, "candidate").await;
+    page.add_ice_candidate(serde_json::from_value::<IceCandidate>(candidate).unwrap()).await.unwrap();
+    soon("the channel", talk.opened()).await.unwrap();
+    talk.send("\u{1b}[31mred, and no more").await.unwrap();
+    talk.send(vec![0; 5]).await.unwrap();
+    for line in [
+        "Receive channel's status has changed to open",
+        "Message received: \u{fffd}[31mred, and no more",
+        "Message received: 5 bytes",
+    ] {
+        assert_eq!(soon(line, printed.recv()).await.unwrap(), format!("page 1: {line}"));
+    }
+    assert_eq!(server.send("Hello".to_owned()), 1);
+    assert_eq!(soon("a message", talk.recv()).await, Some("Hello".into()));
+
+    for _ in 0..4 {
+        bulk.send(vec![0; 65_536]).await.unwrap();
+    }
+    bulk.send("that was all").await.unwrap();
+    for received in ["262144", "262144"] {
+        assert_eq!(soon("a count", bulk.recv()).await, Some(received.into()));
+    }
+    page.close();
+    soon("the end", page.closed()).await;
+    let closed = "page 1: Receive channel's status has changed to closed";
+    assert_eq!(soon(closed, printed.recv()).await.unwrap(), closed);
+    assert!(soon("the end", printed.recv()).await.unwrap().starts_with("page 1: left: "));
+    assert_eq!(server.send("Hello".to_owned()), 0);
+    server.stop().await;
 }
 
 #[tokio::test]

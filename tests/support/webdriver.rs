@@ -129,8 +129,9 @@ impl Kind {
         };
         let required = std::env::var("STRAITS_REQUIRE").unwrap_or_default();
         assert!(!required.split(',').any(|name| name == self.name()), "{missing} not found, and required");
-        // Not by a macro, whose output the test harness would hide.
-        writeln!(std::io::stderr(), "skipped: {missing} not found").unwrap();
+        // Not by a macro for it, whose output the test harness would hide.
+        let mut error_output = std::io::stderr();
+        writeln!(error_output, "skipped: {missing} not found").unwrap();
         None
     }
 
@@ -203,6 +204,7 @@ async fn spawn(driver: &Path, arguments: &[String], home: &Path) -> (Child, u16)
         .arg(driver)
         .args(arguments)
         .env("HOME", home)
+        .env("TMPDIR", home)
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -23,7 +23,6 @@ pub(crate) enum Offerer {
 /// Both ends.
 pub(crate) struct Lab {
     pub(crate) page: Page,
-    pub(crate) offerer: Offerer,
     pub(crate) straits: PeerConnection,
     /// Of Straits; `None` ends each gathering.
     pub(crate) candidates: UnboundedReceiver<Option<IceCandidate>>,
@@ -31,17 +30,17 @@ pub(crate) struct Lab {
 
 impl Lab {
     /// Two ends that have done nothing yet.
-    pub(crate) async fn start(page: Page, offerer: Offerer) -> Self {
+    pub(crate) async fn start(page: Page) -> Self {
         page.run("lab.start()", vec![]).await;
         let straits = PeerConnection::new(Configuration::default()).unwrap();
         let (find, candidates) = unbounded_channel();
         straits.on_ice_candidate(move |candidate| drop(find.send(candidate)));
-        Self { page, offerer, straits, candidates }
+        Self { page, straits, candidates }
     }
 
     /// Two ends that have met, with an open channel `first` of the offerer.
     pub(crate) async fn connected(page: Page, offerer: Offerer) -> (Self, DataChannel) {
-        let mut lab = Self::start(page, offerer).await;
+        let mut lab = Self::start(page).await;
         let channel = match offerer {
             Offerer::Page => {
                 lab.create("first", json!({})).await;

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use straits::{Configuration, Endpoint, EndpointConfiguration, Error, Identity, Message, SessionDescription};
@@ -26,13 +26,11 @@ impl Sessions {
     pub(crate) fn bind(page: IpAddr, console: Console) -> Result<Self, Error> {
         let endpoint =
             EndpointConfiguration::default().max_connections(MAX_SESSIONS).max_pending(MAX_PENDING);
-        // A browser offers no loopback address, and Firefox pairs an address of the network with none: a page on
-        // 127.0.0.1 meets the process on an address of the machine.
         let endpoint = match page {
+            // A browser offers no loopback address, and Firefox pairs an address of the network with none: a page on
+            // 127.0.0.1 meets the process on an address of the machine, too.
             ip if ip.is_loopback() => endpoint.include_loopback(true),
-            IpAddr::V4(ip) if ip == Ipv4Addr::UNSPECIFIED => endpoint.include_loopback(true),
-            // As TCP does here, the IPv6 wildcard stands for both families.
-            IpAddr::V6(ip) if ip == Ipv6Addr::UNSPECIFIED => endpoint.include_loopback(true),
+            ip if ip.is_unspecified() => endpoint,
             ip => endpoint.bind_address((ip, 0).into()),
         };
         Ok(Self {
