@@ -80,6 +80,12 @@ const DEVIATIONS: &[Deviation] = &[
                   changed fingerprint says the same.",
     },
     Deviation {
+        source: "RFC 8842 §5.4",
+        rule: "If the offerer becomes DTLS server, it MUST wait for the answerer to establish the DTLS association.",
+        instead: "An answer that merely swaps the roles, with the fingerprints and the session id (`o=`) that there were, \
+                  establishes nothing new, and the association goes on: Firefox answers `active` whatever it is.",
+    },
+    Deviation {
         source: "RFC 9260 §16",
         rule: "'RTO.Min' SHOULD be set as described above in this section.",
         instead: "RTO.Initial, Min and Max are 500 ms, 400 ms and 10 s: data-channel users notice a second, and Min stays \

@@ -136,7 +136,7 @@ async fn what_is_wrong_has_a_name() {
         ("POST", "/sessions", JSON, r#"{"type":"answer","sdp":"v=0"}"#, 400, "InvalidStateError"),
         ("POST", "/sessions/0/candidates", JSON, "{}", 404, "NotFoundError"),
         ("GET", "/sessions/0/events", JSON, "", 404, "NotFoundError"),
-        ("DELETE", "/sessions/0", JSON, "", 404, "NotFoundError"),
+        ("PUT", "/sessions/0", JSON, "", 405, "NotSupportedError"),
         ("GET", "/other", JSON, "", 404, "NotFoundError"),
     ];
     for (method, path, kind, body, status, name) in cases {
@@ -177,7 +177,8 @@ async fn sessions_are_bounded() {
     assert_eq!(soon("the end", printed.recv()).await.unwrap(), "page 1: left: closed by this side");
     let (status, _) = request(server.address(), "POST", "/sessions", JSON, &offer).await;
     assert_eq!(status, 201);
-    assert_eq!(request(server.address(), "DELETE", &path, JSON, "").await.0, 404, "it is forgotten");
+    let events = format!("{path}/events");
+    assert_eq!(request(server.address(), "GET", &events, JSON, "").await.0, 404, "it is forgotten");
     page.close();
     server.stop().await;
 }

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use crate::loopback::soon;
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder};
 use futures_util::FutureExt;
@@ -12,6 +11,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -163,7 +163,9 @@ impl Kind {
                 "args": ["-headless"],
             } }),
         };
-        capabilities.as_object().unwrap().clone()
+        let mut capabilities = capabilities.as_object().unwrap().clone();
+        capabilities.insert("timeouts".to_owned(), json!({ "script": PATIENCE.as_millis() as u64 }));
+        capabilities
     }
 }
 
@@ -235,7 +237,18 @@ fn port(line: &str) -> Option<u16> {
     port.ok().filter(|&port| port != 0)
 }
 
+/// Fails the test when it takes too long.
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
+    }
+}
+
 fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
+
+/// Longer than the cold start of a browser takes on a busy machine, and more than anything else here.
+const PATIENCE: Duration = Duration::from_secs(120);

@@ -43,10 +43,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let bind = arguments.bind;
     let server =
         Server::start(bind, Arc::new(|line| say(&line))).await.map_err(|error| format!("{bind}: {error}"))?;
-    say(&format!(
-        "Open http://{}/ in a browser. Lines typed here go to all pages; Ctrl+C ends.",
-        server.address()
-    ));
+    say(&where_to(server.address()));
+    say("Lines typed here go to all pages; Ctrl+C ends.");
     let mut lines = input();
     let mut has_input = true;
     loop {
@@ -62,6 +60,17 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
+}
+
+/// A wildcard address is none that a browser opens.
+fn where_to(address: SocketAddr) -> String {
+    if !address.ip().is_unspecified() {
+        return format!("Open http://{address}/ in a browser.");
+    }
+    let port = address.port();
+    format!(
+        "Open http://localhost:{port}/ in a browser; on another device, with the name or address of this machine."
+    )
 }
 
 fn send(server: &Server, line: String) {

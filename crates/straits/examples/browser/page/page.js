@@ -38,9 +38,9 @@ async function connectPeers() {
     return;
   }
   const connection = new RTCPeerConnection();
-  const peer = { connection, session: null, waiting: [], isConnected: false };
+  const peer = { connection, session: null, waiting: [], isConnected: false, isAlone: false };
   current = peer;
-  plot.clear();
+  showNoMeasurement();
   showProcess({});
   peer.sendChannel = connection.createDataChannel('sendChannel');
   for (const event of ['open', 'closing', 'close']) {
@@ -119,6 +119,7 @@ function handleProcessState(peer, state) {
   if (current !== peer) {
     return;
   }
+  peer.isAlone = false;
   showProcess(state);
   if (state.ended) {
     end(peer);
@@ -130,7 +131,8 @@ function handleSignallingLost(peer) {
   if (current === peer && !peer.isConnected) {
     end(peer);
     alertUser('The server is gone: is the process still running?');
-  } else if (current === peer) {
+  } else if (current === peer && !peer.isAlone) {
+    peer.isAlone = true;
     alertUser('The server does not answer; the connection goes on without it.');
   }
 }
@@ -191,8 +193,7 @@ async function measure() {
   }
   isMeasuring = true;
   const total = bulkMib * (1 << 20);
-  plot.clear();
-  showProgress(0, total);
+  showNoMeasurement();
   say(`Sending ${bulkMib} MiB`);
   try {
     const time = await transfer(current.connection, total, (arrived, passed) => {
@@ -269,6 +270,12 @@ function show(what, end, text) {
   }
 }
 
+function showNoMeasurement() {
+  plot.clear();
+  showProgress(0, 1);
+  $('rateNow').textContent = '–';
+}
+
 function showProgress(arrived, total, passed) {
   $('progress').value = arrived / total;
   $('percent').textContent = `${Math.floor((100 * arrived) / total)} %`;
@@ -294,7 +301,7 @@ function append(box, child) {
 }
 
 function handleError(error) {
-  alertUser(`${error.name}: ${error.message}`);
+  alertUser(error.name === 'Error' ? error.message : `${error.name}: ${error.message}`);
 }
 
 function alertUser(text) {

@@ -57,14 +57,9 @@ export class Session {
     this.#events.addEventListener('error', onLost);
   }
 
-  /** No more events; the process may be told anything no more. */
-  stopListening() {
-    this.#events?.close();
-  }
-
   /** Tells the process, also when the page is being left. The connection ends without it, too, only later. */
   close() {
-    this.stopListening();
+    this.#events?.close();
     return request('DELETE', `sessions/${this.#id}`, null, true).catch(() => {});
   }
 }

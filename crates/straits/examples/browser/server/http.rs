@@ -32,6 +32,13 @@ pub(crate) fn router(sessions: Arc<Sessions>) -> Router {
         .route("/sessions/{id}/candidates", post(add_candidate))
         .route("/sessions/{id}/events", get(events))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "NotFoundError", "there is nothing here"))
+        .method_not_allowed_fallback(async || {
+            Failure::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "NotSupportedError",
+                "this method means nothing here",
+            )
+        })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(sessions)
 }
@@ -71,9 +78,12 @@ async fn events(
     Ok(Sse::new(find(&sessions, &id)?.events()).keep_alive(KeepAlive::default()))
 }
 
-async fn close(State(sessions): State<Arc<Sessions>>, Path(id): Path<String>) -> Result<StatusCode, Failure> {
-    find(&sessions, &id)?.close();
-    Ok(StatusCode::NO_CONTENT)
+/// The connection may have told the end of it already.
+async fn close(State(sessions): State<Arc<Sessions>>, Path(id): Path<String>) -> StatusCode {
+    if let Some(session) = sessions.find(&id) {
+        session.close();
+    }
+    StatusCode::NO_CONTENT
 }
 
 fn find(sessions: &Sessions, id: &str) -> Result<Arc<Session>, Failure> {
