@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[path = "tools.rs"]
+mod tools;
+
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder};
 use futures_util::FutureExt;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -121,18 +123,8 @@ impl Kind {
             Self::Chromium => (&["chromium", "chromium-browser", "google-chrome"], "chromedriver"),
             Self::Firefox => (&["firefox", "firefox-esr"], "geckodriver"),
         };
-        let browser = browsers.iter().find_map(|name| in_path(name));
-        let missing = match (browser, in_path(driver)) {
-            (Some(browser), Some(driver)) => return Some((browser, driver)),
-            (None, _) => self.name(),
-            (Some(_), None) => driver,
-        };
-        let required = std::env::var("STRAITS_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name == self.name()), "{missing} not found, and required");
-        // Not by a macro for it, whose output the test harness would hide.
-        let mut error_output = std::io::stderr();
-        writeln!(error_output, "skipped: {missing} not found").unwrap();
-        None
+        let browser = tools::find_any(self.name(), browsers)?;
+        Some((browser, tools::find_any(self.name(), &[driver])?))
     }
 
     fn driver_arguments(self, profile: &Path) -> Vec<String> {
@@ -243,11 +235,6 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("waited {PATIENCE:?} for {what}"),
     }
-}
-
-fn in_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Longer than the cold start of a browser takes on a busy machine, and more than anything else here.
