@@ -25,6 +25,16 @@ fn both_roles_connect() {
     assert!(!pair.fire_next());
 }
 
+/// RFC 8827 §6.5: the profile that everybody has. Some peers end the session when none was agreed on.
+#[test]
+fn a_profile_of_srtp_is_agreed_on() {
+    let pair = Pair::connected();
+    for side in [&pair.client, &pair.server] {
+        let profile = side.session.ssl().selected_srtp_profile().map(|profile| profile.name());
+        assert_eq!(profile, Some("SRTP_AES128_CM_SHA1_80"));
+    }
+}
+
 #[test]
 fn one_identity_serves_many_sessions_without_resumption() {
     for _ in 0..3 {

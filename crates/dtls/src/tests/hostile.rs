@@ -25,6 +25,9 @@ fn genuine_client_hellos_elicit_a_flight() {
             assert!(!flight.is_empty());
             let (record, _) = Record::split_first(&flight[0]).unwrap();
             assert_eq!(record.payload[0], 2, "a ServerHello");
+            // RFC 5764 §4.1.1: use_srtp with one profile and no MKI. Some of these clients give up without it.
+            let use_srtp = [0, 14, 0, 5, 0, 2, 0, 1, 0];
+            assert!(record.payload.windows(use_srtp.len()).any(|bytes| bytes == use_srtp));
             assert_eq!(pair.server.session.state(), State::Connecting);
             assert_eq!(pair.server.stats(), Stats::default());
         }
