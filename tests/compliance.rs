@@ -92,6 +92,13 @@ const DEVIATIONS: &[Deviation] = &[
                   above the 200 ms by which a peer may delay its SACK. `Config::strict` follows the text.",
     },
     Deviation {
+        source: "RFC 9260 §5.2.1",
+        rule: "MUST respond with an INIT ACK chunk using the same parameters it sent in its original INIT chunk (including \
+               its Initiate Tag, unchanged).",
+        instead: "Zero Checksum Acceptable (RFC 9653) is left out for a peer whose INIT does not have it: some deployed \
+                  stacks drop a packet with a parameter that they do not know, and no association would come up.",
+    },
+    Deviation {
         source: "RFC 9260 §6.2",
         rule: "an acknowledgement SHOULD be generated for at least every second packet",
         instead: "Within one receive batch a SACK may stand for up to 16 packets once the peer's rate has stopped rising, \

@@ -119,19 +119,24 @@ fn item_069_simultaneous_open() {
     }
 }
 
-/// RFC 9260 §5.2.1: INIT in COOKIE-WAIT is answered with the parameters of our own INIT; T1-init is left running.
+/// RFC 9260 §5.2.1: INIT in COOKIE-WAIT is answered with the parameters of our own INIT; T1-init is left running. A peer that
+/// does not know RFC 9653 is spared the parameter of that text.
 #[test]
 fn item_070_init_in_cookie_wait() {
     let mut peer = RawPeer::new(Config::default());
-    let init = peer.connect();
+    let mut init = peer.connect();
     peer.now += ms(100);
     let before = peer.snapshot();
-    let mut ack = peer.send_init(&Init::new(77, 88));
-    assert_eq!(peer.snapshot(), before);
-    assert_eq!(peer.engine.state(), State::CookieWait);
-    ack.parameters.retain(|(kind, _)| *kind != 7);
-    assert_eq!((ack.tag, ack.tsn, ack.window), (init.tag, init.tsn, init.window));
-    assert_eq!((ack.incoming, ack.parameters), (init.incoming, init.parameters));
+    let knowing = Init::new(77, 88).with(ZERO_CHECKSUM_ACCEPTABLE, &[0, 0, 0, 7]);
+    for (theirs, spared) in [(knowing, None), (Init::new(77, 88), Some(ZERO_CHECKSUM_ACCEPTABLE))] {
+        let mut ack = peer.send_init(&theirs);
+        assert_eq!(peer.snapshot(), before);
+        assert_eq!(peer.engine.state(), State::CookieWait);
+        ack.parameters.retain(|(kind, _)| *kind != 7);
+        init.parameters.retain(|(kind, _)| Some(*kind) != spared);
+        assert_eq!((ack.tag, ack.tsn, ack.window), (init.tag, init.tsn, init.window));
+        assert_eq!((ack.incoming, &ack.parameters), (init.incoming, &init.parameters));
+    }
     // T1 goes on as if nothing had come.
     let sent = peer.run_for(ms(400));
     assert_eq!(sent.len(), 1);

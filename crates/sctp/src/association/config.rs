@@ -274,7 +274,8 @@ impl Config {
 
     /// Accept and, when the peer accepts it too, send packets without a checksum (RFC 9653, DTLS below).
     ///
-    /// Default true. Switch it off when there is no DTLS below.
+    /// Default true. Switch it off when there is no DTLS below. An INIT says it to every peer, an INIT ACK to those that
+    /// said something of the kind themselves: the others may not know the parameter, and drop what has it.
     pub fn zero_checksum(mut self, value: bool) -> Self {
         self.zero_checksum = value;
         self

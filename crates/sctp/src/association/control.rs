@@ -62,6 +62,8 @@ pub(super) struct InitAck {
     pub(super) cookie: Bytes,
     /// RFC 9653: the INIT said that the peer takes it without a checksum.
     pub(super) zero_checksum: bool,
+    /// RFC 9653: we say that we take packets without a checksum.
+    pub(super) announces_zero_checksum: bool,
     /// Parameters of the INIT that are to be reported, whole.
     pub(super) unrecognized: Vec<Bytes>,
 }

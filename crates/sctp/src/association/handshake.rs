@@ -60,6 +60,7 @@ impl Association {
     pub(super) fn send_init(&mut self, now: Instant, again: bool, why: &'static str) {
         let t1 = self.start_t1(now);
         self.change(Phase::CookieWait { t1, again }, why);
+        self.announced_zero_checksum = self.config.zero_checksum;
         self.control.push(Control::Init);
     }
 
@@ -135,12 +136,17 @@ impl Association {
         };
         let tcb = self.agree(init, local, self.capabilities(&offer), tie_tags);
         let cookie = self.seal_cookie(now, &tcb);
+        // RFC 9653 leaves it to the sender of an INIT ACK. Some deployed stacks drop a packet with a parameter that they do
+        // not know, so it goes to those that know it.
+        let announces_zero_checksum = self.config.zero_checksum && offer.error_detection.is_some();
+        self.announced_zero_checksum |= announces_zero_checksum;
         self.control.push(Control::InitAck(Box::new(InitAck {
             peer_tag: init.initiate_tag,
             local,
             outgoing_streams: tcb.outgoing_streams,
             cookie,
             zero_checksum: tcb.capabilities.zero_checksum,
+            announces_zero_checksum,
             unrecognized: offer.unrecognized,
         })));
     }
@@ -293,9 +299,12 @@ impl Offer<'_> {
 }
 
 /// The parameters of our INIT and INIT ACK beside the cookie and reports.
-pub(super) fn our_parameters<'a>(config: &Config) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
+pub(super) fn our_parameters<'a>(
+    config: &Config,
+    announces_zero_checksum: bool,
+) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
     // RFC 9653: packets without a checksum are welcome, DTLS has checked them.
-    let zero_checksum = config.zero_checksum.then_some(Parameter::ZeroChecksumAcceptable(EDMID_DTLS));
+    let zero_checksum = announces_zero_checksum.then_some(Parameter::ZeroChecksumAcceptable(EDMID_DTLS));
     let forward_tsn = config.partial_reliability.then_some(Parameter::ForwardTsnSupported);
     // RFC 5061 §4.2.7: the chunk types beyond RFC 9260 that are welcome.
     let extensions: &[u8] = match (config.partial_reliability, config.interleaving) {

@@ -60,6 +60,8 @@ pub struct Association {
     sender: Sender,
     receiver: Receiver,
     control: ControlQueue,
+    /// RFC 9653: our INIT or an INIT ACK said that packets without a checksum are welcome.
+    announced_zero_checksum: bool,
     reset: Reset,
     prober: Prober,
     /// Timeouts in a row (RFC 9260 §8.1).
@@ -102,6 +104,7 @@ impl Association {
             sender: Sender::new(config.sender()),
             receiver: Receiver::new(config.receiver()),
             control: ControlQueue::new(config.limits.queued_answers),
+            announced_zero_checksum: false,
             reset: Reset::new(),
             prober: Prober::new(now),
             errors: 0,
@@ -329,7 +332,7 @@ impl Association {
             | Phase::Ended { .. } => true,
         };
         let first_chunk = packet.get(Header::LEN);
-        self.config.zero_checksum && active && !matches!(first_chunk, Some(&INIT) | Some(&COOKIE_ECHO))
+        self.announced_zero_checksum && active && !matches!(first_chunk, Some(&INIT) | Some(&COOKIE_ECHO))
     }
 
     fn handle_chunks(&mut self, now: Instant, header: &Header, chunks: Chunks<'_>) {

@@ -181,7 +181,7 @@ impl Association {
     }
 
     fn write_init(&self, packet: &mut PacketWriter<'_>) -> bool {
-        let parameters: Vec<_> = our_parameters(&self.config).collect();
+        let parameters: Vec<_> = our_parameters(&self.config, self.config.zero_checksum).collect();
         packet.push(&Init {
             initiate_tag: self.local.tag,
             a_rwnd: self.window_field(),
@@ -193,7 +193,7 @@ impl Association {
     }
 
     fn write_init_ack(&self, packet: &mut PacketWriter<'_>, ack: &InitAck) -> bool {
-        let parameters: Vec<_> = our_parameters(&self.config)
+        let parameters: Vec<_> = our_parameters(&self.config, ack.announces_zero_checksum)
             .chain([Parameter::StateCookie(&ack.cookie)])
             .chain(ack.unrecognized.iter().map(|whole| Parameter::Unrecognized(whole)))
             .collect();

@@ -70,6 +70,31 @@ fn what_is_announced() {
     }
 }
 
+/// The INIT of a Pion that drops each packet with a parameter of which it does not know the type, off the wire. What it does
+/// know is in its list of types.
+#[test]
+fn the_init_ack_for_a_peer_that_knows_little() {
+    let init = "13881388000000001c90427c0100001a8183163400100000ffffffff0a94913f8008000682c00000";
+    let init: Vec<u8> =
+        (0..init.len()).step_by(2).map(|at| u8::from_str_radix(&init[at..at + 2], 16).unwrap()).collect();
+    let mut raw = Raw::new();
+    raw.end.connect(raw.now);
+    raw.drain();
+    raw.end.handle_packet(raw.now, &init);
+    let sent = raw.drain();
+    let (_, mut chunks) = wire::parse(&sent[0].bytes, false).unwrap();
+    let Some(Ok(Chunk::InitAck(ack))) = chunks.next() else { panic!("{sent:?}") };
+    let is_known = |parameter: &Parameter<'_>| {
+        matches!(
+            parameter,
+            Parameter::ForwardTsnSupported | Parameter::SupportedExtensions(_) | Parameter::StateCookie(_)
+        )
+    };
+    assert!(ack.parameters.iter().all(|parameter| is_known(&parameter.unwrap())), "{sent:?}");
+    raw.feed(&cookie_echo(&raw.cookie.clone()));
+    assert_eq!(raw.end.state(), State::Established);
+}
+
 /// What the first message leaves as, and whether it is given up after one loss.
 fn used(raw: &mut Raw) -> (&'static str, bool) {
     let data = Bytes::from_static(b"once");
