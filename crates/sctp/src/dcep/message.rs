@@ -50,16 +50,18 @@ pub(crate) enum ChannelType {
 }
 
 impl<'a> Message<'a> {
-    /// Reads one whole message; nothing may follow it.
+    /// Reads one whole message. Nothing may follow an OPEN; Pion's ACK is followed by three zeros.
     pub(crate) fn parse(message: &'a [u8]) -> Result<Self, ParseError> {
         let mut reader = Reader::new(message);
-        let message = match reader.u8()? {
-            OPEN => Self::Open(Open::parse(&mut reader)?),
-            ACK => Self::Ack,
-            other => return Err(ParseError::Type(other.into())),
-        };
-        reader.finish()?;
-        Ok(message)
+        match reader.u8()? {
+            OPEN => {
+                let open = Open::parse(&mut reader)?;
+                reader.finish()?;
+                Ok(Self::Open(open))
+            }
+            ACK => Ok(Self::Ack),
+            other => Err(ParseError::Type(other.into())),
+        }
     }
 
     /// The message as it goes out.
@@ -270,6 +272,12 @@ mod tests {
         assert_eq!(Message::Ack.to_string(), "ACK");
     }
 
+    /// RFC 8832 §5.2 has one byte; Pion sends four.
+    #[test]
+    fn long_ack_from_capture() {
+        assert_eq!(Message::parse(&[2, 0, 0, 0]), Ok(Message::Ack));
+    }
+
     /// RFC 8832 §5.1: all six channel types, byte for byte, and what each means.
     #[test]
     fn channel_types() {
@@ -326,7 +334,6 @@ mod tests {
     #[test]
     fn lengths_must_agree() {
         assert_eq!(Message::parse(&[]), Err(ParseError::Truncated));
-        assert_eq!(Message::parse(&[2, 0]), Err(ParseError::Trailing(1)));
         let sound = b"\x03\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01abc";
         for (label, protocol, error) in [
             (2, 0, ParseError::Trailing(1)),
