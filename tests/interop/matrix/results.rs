@@ -67,10 +67,7 @@ impl Results {
         for (name, pair) in more.pairs {
             match self.pairs.get_mut(&name) {
                 Some(known) => {
-                    known.flaky.retain(|flaky| {
-                        let scenario = flaky.split(':').next().unwrap_or_default();
-                        !pair.scenarios.contains_key(scenario)
-                    });
+                    known.flaky.retain(|flaky| !pair.scenarios.contains_key(scenario_of(flaky)));
                     known.flaky.extend(pair.flaky);
                     known.scenarios.extend(pair.scenarios);
                     known.versions = pair.versions.or(known.versions.take());
@@ -86,6 +83,18 @@ impl Results {
     pub(crate) fn parse(json: &str) -> Self {
         serde_json::from_str(json).unwrap()
     }
+}
+
+impl Pair {
+    /// Those of [`flaky`](Self::flaky) that passed in the end.
+    pub(crate) fn passed_later(&self) -> impl Iterator<Item = &String> {
+        let verdict = |flaky: &str| Some(self.scenarios.get(scenario_of(flaky))?.result);
+        self.flaky.iter().filter(move |flaky| verdict(flaky) == Some(Verdict::Pass))
+    }
+}
+
+fn scenario_of(flaky: &str) -> &str {
+    flaky.split(':').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -108,5 +117,14 @@ mod tests {
         assert_eq!(pair.scenarios["huge"].result, Verdict::Skip);
         assert_eq!((pair.flaky.len(), pair.versions.as_ref().map(|v| &*v.answerer)), (0, Some("2")));
         assert_eq!(all.pairs.len(), 2);
+    }
+
+    #[test]
+    fn what_failed_twice_did_not_pass_later() {
+        let all = Results::parse(
+            r#"{"a>b": {"offerer": "a", "answerer": "b", "flaky": ["basic: x", "huge: y"],
+                "scenarios": {"basic": {"result": "PASS"}, "huge": {"result": "FAIL", "why": "y"}}}}"#,
+        );
+        assert_eq!(all.pairs["a>b"].passed_later().collect::<Vec<_>>(), ["basic: x"]);
     }
 }
