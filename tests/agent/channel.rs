@@ -56,8 +56,10 @@ impl Channel {
         let (opened, was_opened) = oneshot::channel();
         let mut opened = Some(opened);
         self.channel.on_open(move |_| {
-            // The task that hears of it may have ended with the process only.
-            let _ = opened.take().map(|opened| opened.send(()));
+            if let Some(opened) = opened.take() {
+                // The task below waits until the channel is closed, so it hears of it.
+                let _ = opened.send(());
+            }
         });
         tokio::spawn(self.clone().run(was_opened, self.lows.subscribe()));
     }

@@ -277,7 +277,7 @@ pub(crate) fn text(error: Error) -> String {
     error.to_string()
 }
 
-/// How long closing may take while the peer has not taken everything. A later command may need the machine.
+/// How long a connection may go on delivering what it accepted before it was told to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Channels of which those that are closed are not looked for.
 const MIN_FORGET_AT: usize = 1024;

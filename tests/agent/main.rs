@@ -250,6 +250,6 @@ const FEATURES: &[&str] = &[
 const QUIT_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_CONNECTIONS: usize = 1000;
 /// Bounds the memory of messages that are being made.
-const MAX_FILLS: usize = 64;
+const MAX_FILLS: usize = 32;
 /// Over what a connection buffers (16 MiB), so that it is the stack that refuses.
 const MAX_FILL_SIZE: usize = 32 << 20;

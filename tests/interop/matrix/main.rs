@@ -26,7 +26,7 @@ struct Arguments {
     /// The orchestrator's program, `interop.py`.
     #[arg(long, env = "STRAITS_INTEROP", required_unless_present = "results")]
     orchestrator: Option<PathBuf>,
-    /// The other stacks, by the orchestrator's names for their agents. Straits meets itself in any case.
+    /// The other stacks, by the orchestrator's names for their agents; may be empty. Straits meets itself in any case.
     #[arg(long, value_delimiter = ',', default_value = CLIENTS)]
     clients: Vec<String>,
     /// Scenarios as the orchestrator takes them.
@@ -79,7 +79,7 @@ fn play(orchestrator: &Path, arguments: &Arguments) -> Result<Results, Box<dyn E
         .arg("--agent")
         .arg(format!("straits={}", quoted(&agent)))
         .args(["--with", "straits"])
-        .arg(format!("straits,{}", arguments.clients.join(",")))
+        .arg(partners(&arguments.clients))
         .args(["--scenarios", &arguments.scenarios])
         .args(["--retries", &arguments.retries.to_string()])
         .arg("--json")
@@ -95,6 +95,12 @@ fn play(orchestrator: &Path, arguments: &Arguments) -> Result<Results, Box<dyn E
     Ok(results)
 }
 
+/// Straits and the clients, as the orchestrator takes them.
+fn partners(clients: &[String]) -> String {
+    let clients = clients.iter().map(String::as_str).filter(|client| !client.is_empty());
+    ["straits"].into_iter().chain(clients).collect::<Vec<_>>().join(",")
+}
+
 /// One word for the orchestrator, which splits commands as a shell does.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
@@ -105,6 +111,13 @@ const CLIENTS: &str = "chromium,chromium-nomdns,firefox,firefox-nomdns,ndc,webrt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn straits_meets_itself_also_without_others() {
+        let clients = |list: &str| list.split(',').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(partners(&clients("")), "straits");
+        assert_eq!(partners(&clients("ndc,firefox")), "straits,ndc,firefox");
+    }
 
     #[test]
     fn paths_are_one_word() {
