@@ -21,6 +21,12 @@ const DEVIATIONS: &[Deviation] = &[
                   §4.2.7 binds it to support what it lists, and some deployed stacks say it only there.",
     },
     Deviation {
+        source: "RFC 5764 §4.1",
+        rule: "This extension MUST only be used when the data being transported is RTP or RTCP",
+        instead: "`use_srtp` is offered and answered though no media flow: every data-channel stack does so, and some end \
+                  the session when no profile was agreed on.",
+    },
+    Deviation {
         source: "RFC 6525 §5.1.2",
         rule: "MUST stop assigning new SSNs to new user data provided by the upper layer for the affected streams and queue \
                it.",

@@ -7,8 +7,8 @@ mod example;
 #[path = "support/loopback.rs"]
 mod support;
 
-use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use bytes::Bytes;
+use data_encoding::BASE64_NOPAD;
 use example::{End, Example};
 use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec};
 use serde_json::{Value, json};
@@ -203,11 +203,11 @@ async fn a_line_that_is_no_description_may_be_pasted_again() {
 
 /// A description as a line, as the example has it.
 fn encode(description: &SessionDescription) -> String {
-    BASE64_STANDARD_NO_PAD.encode(compress_to_vec(&serde_json::to_vec(description).unwrap(), 1))
+    BASE64_NOPAD.encode(&compress_to_vec(&serde_json::to_vec(description).unwrap(), 1))
 }
 
 fn decode(line: &str) -> SessionDescription {
-    let json = decompress_to_vec(&BASE64_STANDARD_NO_PAD.decode(line).unwrap()).unwrap();
+    let json = decompress_to_vec(&BASE64_NOPAD.decode(line.as_bytes()).unwrap()).unwrap();
     serde_json::from_slice(&json).unwrap()
 }
 

@@ -128,14 +128,16 @@ impl Drop for Relay {
     }
 }
 
+/// When it goes on, in which order, to which side, what.
+type Late = (Instant, u64, usize, Vec<u8>);
+
 /// The task of a relay.
 struct Network {
     /// Near each side.
     sockets: [UdpSocket; 2],
     settings: Arc<Mutex<Settings>>,
     random: ChaCha12Rng,
-    /// When it goes on, in which order, to which side, what.
-    late: BinaryHeap<Reverse<(Instant, u64, usize, Vec<u8>)>>,
+    late: BinaryHeap<Reverse<Late>>,
     count: u64,
 }
 

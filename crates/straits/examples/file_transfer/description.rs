@@ -1,7 +1,7 @@
 //! Descriptions as lines to be copied and pasted.
 
 use super::{Failure, print, tell_user};
-use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
+use data_encoding::BASE64_NOPAD;
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use std::io::{self, BufRead};
@@ -76,11 +76,11 @@ async fn next_line() -> Result<Option<String>, Failure> {
 /// in a line.
 fn encode(description: &SessionDescription) -> Result<String, Failure> {
     let json = serde_json::to_vec(description)?;
-    Ok(BASE64_STANDARD_NO_PAD.encode(compress_to_vec(&json, BEST)))
+    Ok(BASE64_NOPAD.encode(&compress_to_vec(&json, BEST)))
 }
 
 fn decode(line: &str) -> Result<SessionDescription, Failure> {
-    let compressed = BASE64_STANDARD_NO_PAD.decode(line.trim())?;
+    let compressed = BASE64_NOPAD.decode(line.trim().as_bytes())?;
     let json = decompress_to_vec_with_limit(&compressed, MAX_JSON)?;
     Ok(serde_json::from_slice(&json)?)
 }
