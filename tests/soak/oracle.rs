@@ -138,9 +138,8 @@ mod tests {
         let mut other = data.to_vec();
         other[20] ^= 1;
         let changed = Message::Binary(Bytes::from(other));
-        let take = || {
-            Received::new("test".to_owned(), Promise { is_ordered: false, is_reliable: true }).take(&changed)
-        };
+        let any = Promise { is_ordered: false, is_reliable: true };
+        let take = || Received::new("test".to_owned(), any).take(&changed);
         assert!(std::panic::catch_unwind(take).is_err());
     }
 }
