@@ -136,8 +136,10 @@ fn split_fragment(payload: &[u8]) -> Option<(Fragment, &[u8])> {
     let fragment_len = uint24([f0, f1, f2]);
     let end = uint24([o0, o1, o2]).checked_add(fragment_len)?;
     let (_, rest) = rest.split_at_checked(fragment_len)?;
+    // OpenSSL takes a fragment without contents for the whole message, and gives up over what it lacks.
+    let is_empty_part = fragment_len == 0 && message_len > 0;
     let fragment = Fragment { message_len, message_seq: u16::from_be_bytes([s0, s1]) };
-    (end <= message_len).then_some((fragment, rest))
+    (end <= message_len && !is_empty_part).then_some((fragment, rest))
 }
 
 fn uint24([high, middle, low]: [u8; 3]) -> usize {

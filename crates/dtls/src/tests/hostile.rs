@@ -269,16 +269,17 @@ fn handshake_volume_is_bounded() {
 }
 
 #[test]
-fn oversized_and_misnumbered_messages_are_dropped() {
+fn oversized_misnumbered_and_empty_parts_of_messages_are_dropped() {
     // type, length, sequence number, offset, fragment length, one byte
     let too_long = [11, 0, 0x40, 1, 0, 0, 0, 0, 0, 0, 0, 1, 9];
     let too_late = [11, 0, 0, 9, 0, 16, 0, 0, 0, 0, 0, 1, 9];
+    let empty_part = [1, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut pair = Pair::new();
-    for payload in [&too_long[..], &too_late, &[]] {
+    for payload in [&too_long[..], &too_late, &empty_part, &[]] {
         pair.server.receive(pair.now, &plaintext_record(22, 0, payload));
     }
     assert_eq!(pair.server.session.state(), State::New);
-    assert_eq!(pair.server.stats().records_dropped, 3);
+    assert_eq!(pair.server.stats().records_dropped, 4);
     pair.run();
     assert_eq!(pair.states(), (State::Connected, State::Connected));
 }
