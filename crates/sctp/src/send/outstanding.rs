@@ -61,6 +61,8 @@ struct Tx {
     misses: u8,
     /// RFC 9260 §7.2.4 (5): "ineligible for a subsequent Fast Retransmit".
     fast_retransmitted: bool,
+    /// A gap block reported it once, and a later SACK did not.
+    reneged: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +91,10 @@ pub(super) enum SackError {
 /// What a SACK changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Applied {
-    /// Chunk bytes acknowledged for the first time.
+    /// Chunk bytes acknowledged that were not acknowledged before.
     pub(super) newly_acked: usize,
+    /// Of those, the bytes of chunks that the peer had acknowledged and taken back, and now reports by gap blocks again.
+    pub(super) acked_again: usize,
     /// The highest TSN acknowledged for the first time, plus one; 0 if there is none.
     pub(super) newly_acked_end: u64,
     /// Whether the cumulative TSN moved.
@@ -346,6 +350,9 @@ impl Outstanding {
     ) {
         applied.advanced = cumulative >= self.base;
         while self.base <= cumulative {
+            if let Some(tx) = self.txs.front_mut() {
+                tx.reneged = false;
+            }
             self.acknowledge(now, self.base, applied);
             let Some(tx) = self.txs.pop_front() else { break };
             self.base += 1;
@@ -377,7 +384,9 @@ impl Outstanding {
         }
         let tx = &mut self.txs[index];
         tx.state = TxState::Acked;
-        applied.newly_acked += self.format.chunk_size(tx.chunk.data.len());
+        let size = self.format.chunk_size(tx.chunk.data.len());
+        applied.newly_acked += size;
+        applied.acked_again += if tx.reneged { size } else { 0 };
         applied.newly_acked_end = applied.newly_acked_end.max(number + 1);
         if self.timed == Some(number) {
             // A clock that went back measures nothing.
@@ -395,6 +404,7 @@ impl Outstanding {
             return;
         }
         tx.state = TxState::InFlight;
+        tx.reneged = true;
         self.in_flight += self.format.chunk_size(tx.chunk.data.len());
         self.in_flight_payload += tx.chunk.data.len();
         self.link_last(number);
@@ -477,6 +487,7 @@ impl Outstanding {
             state,
             misses: 0,
             fast_retransmitted: false,
+            reneged: false,
         });
         number
     }

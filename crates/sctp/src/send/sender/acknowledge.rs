@@ -90,7 +90,7 @@ impl Sender {
         self.readmit();
         self.begin_opportunity(now);
         SackOutcome::Processed(Acked {
-            newly_acked_bytes: applied.newly_acked,
+            newly_acked_bytes: applied.newly_acked - applied.acked_again,
             advanced: applied.advanced,
             rtt: applied.rtt,
         })

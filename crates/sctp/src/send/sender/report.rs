@@ -16,7 +16,8 @@ pub(crate) enum SackOutcome {
 /// What a SACK, or the cumulative TSN of a SHUTDOWN, brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Acked {
-    /// Chunk bytes acknowledged for the first time: more than zero clears the error counter (RFC 9260 §8.1).
+    /// Chunk bytes acknowledged for the first time: more than zero clears the error counter (RFC 9260 §8.1). What the peer
+    /// takes back and reports again, without an end, is no progress.
     pub(crate) newly_acked_bytes: usize,
     /// Whether the cumulative TSN moved.
     pub(crate) advanced: bool,

@@ -57,12 +57,16 @@ struct ModelChunk {
     state: TxState,
     misses: u8,
     fast_retransmitted: bool,
+    reneged: bool,
 }
 
 impl Model {
     fn push(&mut self, len: usize) {
         let state = TxState::InFlight;
-        self.chunks.insert(self.next, ModelChunk { len, state, misses: 0, fast_retransmitted: false });
+        self.chunks.insert(
+            self.next,
+            ModelChunk { len, state, misses: 0, fast_retransmitted: false, reneged: false },
+        );
         self.next += 1;
     }
 
@@ -72,7 +76,9 @@ impl Model {
         for (number, chunk) in &mut self.chunks {
             if (*number <= cumulative || reported.contains(number)) && chunk.state != TxState::Acked {
                 chunk.state = TxState::Acked;
-                applied.newly_acked += Format::Data.chunk_size(chunk.len);
+                let size = Format::Data.chunk_size(chunk.len);
+                applied.newly_acked += size;
+                applied.acked_again += if chunk.reneged && *number > cumulative { size } else { 0 };
                 applied.newly_acked_end = number + 1;
             }
         }
@@ -84,6 +90,7 @@ impl Model {
             let reneged = before.contains(number) && !reported.contains(number);
             if reneged {
                 chunk.state = TxState::InFlight;
+                chunk.reneged = true;
                 applied.reneged += 1;
             }
             let missing = chunk.state == TxState::InFlight && !chunk.fast_retransmitted && *number < end;

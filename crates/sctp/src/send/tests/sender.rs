@@ -358,6 +358,20 @@ fn a_peer_that_reneges_gets_it_again() {
     assert_eq!(bench.tsns(), [[0]]);
 }
 
+/// Nor does a chunk count again that is reported anew after it was taken back: a peer could go on so for ever.
+#[test]
+fn what_is_taken_back_and_reported_again_is_no_progress() {
+    let mut bench = in_flight(5);
+    assert_eq!(bench.sack(0, &[(1, 3)]).newly_acked_bytes, 3 * CHUNK);
+    for _ in 0..3 {
+        assert_eq!(bench.sack(0, &[]).newly_acked_bytes, 0);
+        assert_eq!(bench.sack(0, &[(1, 3)]).newly_acked_bytes, 0);
+    }
+    assert_eq!(bench.sack(0, &[(1, 4)]).newly_acked_bytes, CHUNK, "one more");
+    bench.sack(0, &[]);
+    assert_eq!(bench.sack(2, &[]).newly_acked_bytes, 2 * CHUNK, "the cumulative TSN is never taken back");
+}
+
 /// RFC 9260 §6.3.1 C4, C5.
 #[test]
 fn one_measurement_per_round_trip_and_none_of_retransmissions() {
