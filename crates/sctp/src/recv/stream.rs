@@ -12,8 +12,9 @@ pub(super) struct Stream {
     /// Ordered messages of this stream that had their turn, unwrapped: the number expected next is its low part.
     pub(super) next: u64,
     pub(super) inbox: VecDeque<Entry>,
-    /// Ordered messages ahead of their turn, by unwrapped number.
-    waiting: BTreeMap<u64, Complete>,
+    /// Ordered messages ahead of their turn, by unwrapped number. Boxed, or nodes of the map, which are filled by halves when
+    /// messages come in order, take more than is charged for them.
+    waiting: BTreeMap<u64, Box<Complete>>,
     /// A `Readable` event is queued.
     pub(super) is_announced: bool,
 }
@@ -81,7 +82,7 @@ impl Stream {
     pub(super) fn skip_to(&mut self, next: u64) {
         while let Some(first) = self.waiting.first_entry().filter(|first| *first.key() < next) {
             let complete = first.remove();
-            self.put(complete);
+            self.put(*complete);
         }
         self.next = self.next.max(next);
         self.catch_up();
@@ -104,7 +105,7 @@ impl Stream {
         let waiting = std::mem::take(&mut self.waiting).into_iter();
         let (beyond, before): (BTreeMap<_, _>, _) = waiting.partition(|(_, complete)| complete.first > last);
         self.waiting = before;
-        beyond.into_values()
+        beyond.into_values().map(|complete| *complete)
     }
 
     pub(super) fn is_waiting(&self, position: u64) -> bool {
@@ -147,7 +148,7 @@ impl Stream {
         if self.is_waiting(position) {
             return Err(OutOfOrder(order.used_twice()));
         }
-        self.waiting.insert(position, complete);
+        self.waiting.insert(position, Box::new(complete));
         Ok(Put::Kept)
     }
 
@@ -171,7 +172,7 @@ impl Stream {
         while !self.waiting.is_empty()
             && let Some(complete) = self.waiting.remove(&self.next)
         {
-            self.put(complete);
+            self.put(*complete);
             self.next += 1;
         }
     }
