@@ -1,4 +1,5 @@
 //! Session descriptions and candidates as signalling carries them (JSEP, W3C webrtc-pc).
+
 use std::fmt;
 
 /// RTCSdpType (W3C webrtc-pc §4.6.1): what a description is meant as.
@@ -45,13 +46,38 @@ pub enum DescriptionKind {
 }
 
 /// RTCSessionDescriptionInit: a type and SDP text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` does not show the ICE password in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SessionDescription {
     /// What the text is meant as.
     pub kind: SdpType,
     /// The text (RFC 8866). Empty in a local description: what was, or would be, created for the type.
     pub sdp: String,
 }
+
+impl fmt::Debug for SessionDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sdp = without_passwords(&self.sdp);
+        f.debug_struct("SessionDescription").field("kind", &self.kind).field("sdp", &sdp).finish()
+    }
+}
+
+/// SDP text with each `a=ice-pwd` line cut behind its colon (RFC 8839 §5.4).
+fn without_passwords(sdp: &str) -> String {
+    let lines = sdp.split_inclusive('\n');
+    lines
+        .map(|line| match line.split_at_checked(PASSWORD.len()) {
+            Some((start, rest)) if start.eq_ignore_ascii_case(PASSWORD) => {
+                let end = rest.trim_end_matches(['\r', '\n']).len();
+                format!("{start}…{}", &rest[end..])
+            }
+            _ => line.to_owned(),
+        })
+        .collect()
+}
+
+const PASSWORD: &str = "a=ice-pwd:";
 
 /// RTCOfferOptions (W3C webrtc-pc §4.2.6): what an offer is to ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

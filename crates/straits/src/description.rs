@@ -2,6 +2,7 @@
 
 use crate::names::names;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use straits_peer as core;
 
 names! {
@@ -20,7 +21,7 @@ names! {
 
 /// `RTCSessionDescription` (W3C webrtc-pc §4.7.2): a type and the SDP text.
 ///
-/// As JSON it is what `RTCSessionDescription.toJSON()` gives in a browser.
+/// As JSON it is what `RTCSessionDescription.toJSON()` gives in a browser. `Debug` does not show the ICE password.
 ///
 /// ```
 /// # fn main() -> Result<(), serde_json::Error> {
@@ -32,7 +33,7 @@ names! {
 /// assert_eq!(serde_json::to_string(&description)?, from_the_browser);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionDescription {
     /// What the text is.
     #[serde(rename = "type")]
@@ -59,6 +60,12 @@ impl SessionDescription {
     #[must_use]
     pub fn rollback() -> Self {
         Self { kind: SdpType::Rollback, sdp: String::new() }
+    }
+}
+
+impl fmt::Debug for SessionDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&core::SessionDescription::from(self.clone()), f)
     }
 }
 
@@ -89,6 +96,13 @@ impl From<core::SessionDescription> for SessionDescription {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_hides_the_password() {
+        let offer = SessionDescription::offer("v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:secret\r\na=mid:0\r\n");
+        let shown = r#"SessionDescription { kind: Offer, sdp: "v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:…\r\na=mid:0\r\n" }"#;
+        assert_eq!(format!("{offer:?}"), shown);
+    }
 
     /// W3C behaviours ICE-37, ICE-38.
     #[test]

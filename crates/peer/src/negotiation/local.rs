@@ -5,16 +5,25 @@ use super::types::LocalTransport;
 use super::{Baseline, Current};
 use crate::sdp::{DataSlot, Document, Setup, Slot};
 use crate::{DescriptionError, SdpType, SessionDescription};
+use std::fmt;
 use straits_dtls as dtls;
 use straits_ice::{self as ice, Credentials, Gathered};
 
 /// A description of ours, as it was created.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Local {
     pub(super) kind: SdpType,
     pub(super) document: Document,
     /// As `create_offer` or `create_answer` gave it.
     pub(super) text: String,
+}
+
+/// Without the text, which has the ICE password.
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, document, .. } = self;
+        f.debug_struct("Local").field("kind", kind).field("document", document).finish_non_exhaustive()
+    }
 }
 
 impl Local {

@@ -19,13 +19,13 @@ use crate::{DescriptionError, DescriptionKind, OfferOptions, SdpType, SessionDes
 use local::Local;
 use remote::{Data, InUse, Place, Remote};
 use state::{Agreed, Current, State};
+use std::fmt;
 use straits_dtls as dtls;
 use straits_ice::{Credentials, Gathered};
 
 /// JSEP for one data section.
 ///
 /// All methods check the state before the text, and an error leaves everything as it was.
-#[derive(Debug)]
 pub struct Negotiation {
     session_id: u64,
     /// Of the last description created.
@@ -42,6 +42,20 @@ pub struct Negotiation {
     to_replace: Vec<String>,
     /// Is a restart wanted so much that negotiation is needed for it?
     restart_requested: bool,
+}
+
+/// Without the offer that was answered: its text has the ICE password.
+impl fmt::Debug for Negotiation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Negotiation")
+            .field("session_id", &self.session_id)
+            .field("version", &self.version)
+            .field("state", &self.state)
+            .field("current", &self.current)
+            .field("created_offer", &self.created_offer)
+            .field("created_answer", &self.created_answer)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whose description.

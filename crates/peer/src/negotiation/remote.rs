@@ -4,11 +4,12 @@
 use super::types::RemoteTransport;
 use crate::sdp::{Attribute, Section as Parsed, Session, Setup, all, single};
 use crate::{DescriptionError, SdpType, SessionDescription};
+use std::fmt;
 use straits_dtls::{Fingerprint, FingerprintError};
 use straits_ice::{self as ice, Candidate, Credentials};
 
 /// A remote description that was understood.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Remote {
     pub(super) kind: SdpType,
     pub(super) text: String,
@@ -20,6 +21,18 @@ pub(super) struct Remote {
     /// Is the data section in an `a=group:BUNDLE`?
     pub(super) bundled: bool,
     pub(super) data: Data,
+}
+
+/// Without the text, which has the ICE password.
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, sections, data, .. } = self;
+        f.debug_struct("Remote")
+            .field("kind", kind)
+            .field("sections", sections)
+            .field("data", data)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The data section of a remote description.
