@@ -344,6 +344,12 @@ fn silence_disconnects_and_then_fails() {
         assert_eq!(stack.peer.state(), PeerState::Failed);
         assert!(matches!(stack.peer.close_reason(), Some(CloseReason::Ice(_))));
     }
+    // Consent is gone: what is sent from here on waits.
+    net.wire_mut().clear_trace();
+    let now = net.now();
+    net.a.send(now, ours, "into the dark");
+    net.run_for(60 * SECOND);
+    assert!(net.trace().is_empty(), "{:?}", net.trace());
 }
 
 /// Nothing that a stranger sends changes anything but the counters.

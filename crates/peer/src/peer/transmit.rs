@@ -69,11 +69,11 @@ impl Peer {
     }
 
     /// Where DTLS may go: the selected pair while consent is fresh, or, before there is one, the validated pair that the
-    /// peer's own handshake came over.
+    /// peer's own handshake came over. Once ICE has failed there is none: RFC 7675 §5.1, consent has expired.
     pub(super) fn route_for_data(&self) -> Option<Route> {
         match self.ice.selected() {
             Some(route) => self.ice.may_send().then_some(route),
-            None => self.handshake_route,
+            None => self.handshake_route.filter(|route| self.ice.is_valid_route(*route)),
         }
     }
 
