@@ -1,5 +1,6 @@
 //! A scripted peer in front of [`Channels`]: the raw peer with the messages of RFC 8832 and the resets of RFC 6525, as
 //! their texts have them.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use crate::raw_sctp::*;
 use bytes::{Bytes, BytesMut};

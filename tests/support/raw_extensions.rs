@@ -1,5 +1,6 @@
 //! What the raw peer needs beyond RFC 9260: extensions that it announces, and the chunks of RFC 3758 and RFC 8260 read
 //! back.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use crate::raw_sctp::*;
 use bytes::Bytes;

@@ -1,5 +1,6 @@
 //! A scripted SCTP peer with a codec of its own, written from the text of RFC 9260, so that an error in the engine's
 //! codec cannot hide itself.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use bytes::{Bytes, BytesMut};
 use std::time::{Duration, Instant};
