@@ -117,6 +117,12 @@ const DEVIATIONS: &[Deviation] = &[
                   text.",
     },
     Deviation {
+        source: "RFC 9260 §8.1",
+        rule: "MUST be reset each time a DATA chunk sent to that peer endpoint is acknowledged",
+        instead: "Not by gap blocks that report a chunk again which the peer had taken back: one that does so by turns would \
+                  never be given up, and keep the send buffer for ever.",
+    },
+    Deviation {
         source: "RFC 9260 §8.3",
         rule: "MUST respond to a HEARTBEAT chunk with a HEARTBEAT ACK chunk",
         instead: "At most 20 are answered in a second (`Limits::heartbeat_answers_per_second`), and none that does not fit \

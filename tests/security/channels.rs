@@ -1,4 +1,4 @@
-//! Attacks with data channels: resets, floods of channels, late messages for the next channel of a stream, payload protocols.
+//! Attacks with data channels: resets, floods of channels, late messages for the next channel of a stream, protocols.
 
 use super::raw_channels::*;
 use super::raw_sctp::*;
@@ -6,8 +6,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use straits_sctp::{ChannelEvent, ChannelInit, ChannelState, Config, MessageKind, Role, State};
 
-/// Requests of every kind with every number and TSN, in between data: answers are one to a request, the same for the same one,
-/// and what was not reset is not disturbed.
+/// Requests of every kind with every number and TSN, in between data: few answers, and what was not reset is not
+/// disturbed.
 #[test]
 fn attack_24_reset_fuzz_leaves_the_rest_alone() {
     for seed in 0..40 {
@@ -221,8 +221,8 @@ fn attack_26_streams_of_our_parity_cannot_be_taken() {
     assert_eq!(raw.channel(next).stream_id(), Some(2), "the peer has not reset stream 0");
 }
 
-/// Control messages that are none, data with a protocol that is none, messages in parts that the old rules had: the channel
-/// closes, and nothing is put together without a bound.
+/// Control messages that are none, data with a protocol that is none, messages in parts that the old rules had: the
+/// channel closes, and nothing is put together without a bound.
 #[test]
 fn attack_27_payload_protocols_cannot_be_abused() {
     for (protocol, payload) in [

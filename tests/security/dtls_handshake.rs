@@ -399,10 +399,12 @@ fn attack_40_broken_messages_never_connect() {
                         return vec![record];
                     }
                     let mut body = record.message().body;
+                    // Signatures differ in length from one to the next.
+                    let at = at.min(body.len() - 1);
                     if cut {
-                        body.truncate(at)
+                        body.truncate(at);
                     } else {
-                        body[at] ^= 0x81
+                        body[at] ^= 0x81;
                     }
                     vec![Message::whole(message.kind, message.sequence, &body).record()]
                 });

@@ -1,5 +1,5 @@
-//! Attacks on the stack, one test or more for each item of `attacks.txt`: on the engine, a session, an agent, a whole peer or an
-//! endpoint, by somebody who means it ill. What weighs memory is in `memory.rs`, a binary of its own.
+//! Attacks on the stack, one test or more for each item of `attacks.txt`: on the engine, a session, an agent, a whole peer or
+//! an endpoint, by somebody who means it ill. What weighs memory is in `memory.rs`, a binary of its own.
 
 #[path = "../support/coverage.rs"]
 mod coverage;

@@ -290,7 +290,8 @@ impl Association {
     }
 
     pub(super) fn note_acked(&mut self, acked: &Acked) {
-        // RFC 9260 §8.1: the counter "MUST be reset each time a DATA chunk sent to that peer endpoint is acknowledged".
+        // RFC 9260 §8.1: the counter "MUST be reset each time a DATA chunk sent to that peer endpoint is acknowledged"; but
+        // not when it is again.
         if acked.newly_acked_bytes > 0 {
             self.errors = 0;
         }
