@@ -79,7 +79,7 @@ fn attack_02_cookies_are_bound_to_their_association() {
         peer.assert_ignored(&bytes);
     }
     peer.engine_tag = ack.tag;
-    peer.exchange(&[echo.clone()]);
+    peer.exchange(std::slice::from_ref(&echo));
     peer.drain_events();
     // Once it is up, the same cookie again changes nothing: not the window, not the numbers.
     peer.send(&[peer.clone_data(b"first")]);
