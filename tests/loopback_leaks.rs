@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+#[path = "support/process.rs"]
+mod process;
 #[path = "support/loopback.rs"]
 mod support;
 
+use process::{alive_tasks, open_files, resident};
 use std::time::{Duration, Instant};
 use straits::{
     Configuration, DataChannel, DataChannelInit, DataChannelState, Message, PeerConnection,
@@ -13,26 +16,11 @@ use straits::{
 use support::{
     Pair, configuration, connect, negotiate, negotiate_with, offerer, peer, soon, trickle, until, with_lines,
 };
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 
-fn open_files() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// Resident memory in KiB.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-async fn settled(tasks: usize, files: usize) {
-    soon("tasks and sockets to go", async {
-        while Handle::current().metrics().num_alive_tasks() > tasks || open_files() > files {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+/// Waits until no task and no more files than these are left.
+async fn settled(what: &str, files: usize) {
+    until(what, || alive_tasks() == 0 && open_files() <= files).await;
 }
 
 async fn round() {
@@ -191,13 +179,7 @@ async fn every_stage_leaves_nothing() {
     for stage in STAGES {
         let (files, start) = (open_files(), Instant::now());
         reach(stage).await;
-        let what = format!("tasks and sockets to go, {stage:?}");
-        soon(&what, async {
-            while Handle::current().metrics().num_alive_tasks() > 0 || open_files() > files {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        settled(&format!("tasks and sockets to go, {stage:?}"), files).await;
         println!("{stage:?}: {:?}", start.elapsed());
     }
 }
@@ -222,8 +204,8 @@ async fn a_hundred_rounds_leave_nothing() {
         round().await;
         dropped_round().await;
     }
-    let (tasks, files) = (Handle::current().metrics().num_alive_tasks(), open_files());
-    settled(0, files).await;
+    let (tasks, files) = (alive_tasks(), open_files());
+    settled("tasks and sockets to go", files).await;
     let (files, memory) = (open_files(), resident());
     for _ in 0..100 {
         round().await;
@@ -231,12 +213,8 @@ async fn a_hundred_rounds_leave_nothing() {
     for _ in 0..20 {
         dropped_round().await;
     }
-    settled(0, files).await;
-    assert_eq!(
-        (Handle::current().metrics().num_alive_tasks(), open_files()),
-        (0, files),
-        "{tasks} at the start"
-    );
+    settled("tasks and sockets to go", files).await;
+    assert_eq!((alive_tasks(), open_files()), (0, files), "{tasks} at the start");
     let grown = resident().saturating_sub(memory);
     assert!(grown < 4096, "{grown} KiB more than before 120 rounds");
 }

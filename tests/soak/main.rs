@@ -11,6 +11,8 @@
 
 mod life;
 mod oracle;
+#[path = "../support/process.rs"]
+mod process;
 #[path = "../support/relay.rs"]
 mod relay;
 mod resources;

@@ -1,8 +1,8 @@
 //! What the process holds.
 
+use crate::process;
 use std::fmt;
 use std::time::Duration;
-use tokio::runtime::Handle;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resources {
@@ -14,11 +14,7 @@ pub(crate) struct Resources {
 
 impl Resources {
     pub(crate) fn now() -> Self {
-        Self {
-            memory: resident(),
-            files: std::fs::read_dir("/proc/self/fd").unwrap().count(),
-            tasks: Handle::current().metrics().num_alive_tasks(),
-        }
+        Self { memory: process::resident(), files: process::open_files(), tasks: process::alive_tasks() }
     }
 }
 
@@ -63,12 +59,6 @@ impl Samples {
         }
         Ok(())
     }
-}
-
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// KiB: what peaks differ by when pairs happen to be busy at the same time.
