@@ -231,11 +231,7 @@ fn a_handshake_without_answer() {
 fn a_certificate_that_was_not_announced() {
     let mut net = beginners();
     negotiate_with(&mut net, |description| match description.kind {
-        SdpType::Offer => {
-            let line =
-                description.sdp.lines().find(|line| line.starts_with("a=fingerprint:")).unwrap().to_owned();
-            replaced(description, &line, &format!("a=fingerprint:sha-256 {}", ["AB"; 32].join(":")))
-        }
+        SdpType::Offer => with_wrong_fingerprint(description),
         _ => description,
     });
     // The alert comes unprotected: it is believed when nothing else follows.

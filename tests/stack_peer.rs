@@ -4,7 +4,9 @@
 mod stack;
 
 use bytes::Bytes;
-use stack::{Net, Stack, connected, implied, labelled, negotiate, negotiate_with, strangers};
+use stack::{
+    Net, Stack, connected, implied, labelled, negotiate, negotiate_with, strangers, with_wrong_fingerprint,
+};
 use std::time::{Duration, Instant};
 use straits_peer::dtls::{self, Identity};
 use straits_peer::ice::{self, FailureReason, Route};
@@ -283,14 +285,6 @@ fn another_peer_offers() {
     net.run_for(SECOND);
     assert_eq!(net.b.texts(), ["hello"]);
     assert_eq!([net.a.peer.state(), net.b.peer.state()], [PeerState::Connected; 2]);
-}
-
-/// Replaces the fingerprint of a description by that of a certificate nobody holds.
-fn with_wrong_fingerprint(mut description: SessionDescription) -> SessionDescription {
-    let start = description.sdp.find("a=fingerprint:sha-256 ").unwrap() + "a=fingerprint:sha-256 ".len();
-    let digest: String = ["AB"; 32].join(":");
-    description.sdp.replace_range(start..start + digest.len(), &digest);
-    description
 }
 
 /// RFC 8827 §6.5: a certificate that does not match ends the session before a byte of SCTP is read, for either role.

@@ -2,7 +2,7 @@
 
 use super::dtls_link::{APPLICATION_DATA, Link, Record};
 use super::raw_sctp::{COOKIE_ECHO, Chunk, INIT, Init, PORT, WHOLE, data, packet};
-use super::stack::{Net, connected, labelled, negotiate, negotiate_with, strangers};
+use super::stack::{Net, connected, labelled, negotiate, negotiate_with, strangers, with_wrong_fingerprint};
 use super::support::{self, Pair};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use straits::{Configuration, DataChannelInit, Endpoint, EndpointConfiguration, I
 use straits_peer::dtls::{self, Role};
 use straits_peer::ice;
 use straits_peer::sctp::{ChannelEvent, MessageKind, State as SctpState};
-use straits_peer::{CloseReason, Event, IceCandidate, PeerState, SessionDescription};
+use straits_peer::{CloseReason, Event, IceCandidate, PeerState};
 use straits_sim::{Datagram, Endpoint as _, Simulation as _, Verdict, seed};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -188,13 +188,6 @@ fn attack_33_56_a_wrong_fingerprint_opens_no_gate() {
         let mismatch = CloseReason::Dtls(dtls::CloseReason::FingerprintMismatch);
         assert!(reasons.contains(&Some(&mismatch)), "{reasons:?}");
     }
-}
-
-fn with_wrong_fingerprint(mut description: SessionDescription) -> SessionDescription {
-    let start = description.sdp.find("a=fingerprint:sha-256 ").unwrap() + "a=fingerprint:sha-256 ".len();
-    let digest: String = ["AB"; 32].join(":");
-    description.sdp.replace_range(start..start + digest.len(), &digest);
-    description
 }
 
 /// Bytes of other protocols, SCTP without DTLS among them, are dropped and counted, from strangers and from the peer.

@@ -178,6 +178,14 @@ pub fn negotiate_with(net: &mut Net, mut tamper: impl FnMut(SessionDescription) 
     net.a.pump(now);
 }
 
+/// Replaces the fingerprint of a description by that of a certificate nobody holds.
+pub fn with_wrong_fingerprint(mut description: SessionDescription) -> SessionDescription {
+    let start = description.sdp.find("a=fingerprint:sha-256 ").unwrap() + "a=fingerprint:sha-256 ".len();
+    let digest: String = ["AB"; 32].join(":");
+    description.sdp.replace_range(start..start + digest.len(), &digest);
+    description
+}
+
 /// A channel's init with a label and the defaults of the W3C dictionary.
 pub fn labelled(label: &str) -> ChannelInit {
     ChannelInit {
