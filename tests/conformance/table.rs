@@ -34,8 +34,7 @@ fn tests() -> BTreeMap<usize, Vec<String>> {
 
 /// Why an item has no test.
 fn reasons() -> BTreeMap<usize, &'static str> {
-    let reasons = coverage::reasons(include_str!("reasons.txt"));
-    reasons.into_iter().map(|(number, reason)| (number.parse().expect("a number"), reason)).collect()
+    coverage::numbered_reasons(include_str!("reasons.txt"))
 }
 
 fn written() -> String {
@@ -44,11 +43,7 @@ fn written() -> String {
     assert!(reasons.keys().all(|number| !tests.contains_key(number)), "a reason for what is shown");
     let mut table = String::from(HEAD);
     for (n, item) in items.iter().enumerate() {
-        let shown = match (tests.get(&(n + 1)), reasons.get(&(n + 1))) {
-            (Some(names), _) => format!("`{}`", names.join("` `")),
-            (None, Some(reason)) => (*reason).to_owned(),
-            (None, None) => "not yet".to_owned(),
-        };
+        let shown = coverage::shown(tests.get(&(n + 1)), reasons.get(&(n + 1)));
         let star = if item.star == '-' { String::new() } else { item.star.to_string() };
         writeln!(table, "| {} | {star} | {} | {shown} |", n + 1, item.what).unwrap();
     }

@@ -1,4 +1,5 @@
 //! Tables of what is to be shown, and by which tests: made of the names of the tests, compared with what is checked in.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,6 +33,20 @@ fn is_test(line: &str) -> bool {
 /// Why something has no test: a key and a sentence to a line.
 pub(crate) fn reasons(lines: &'static str) -> BTreeMap<&'static str, &'static str> {
     lines.lines().map(|line| line.split_once(' ').expect("a key and a reason")).collect()
+}
+
+/// The same, for what has numbers.
+pub(crate) fn numbered_reasons(lines: &'static str) -> BTreeMap<usize, &'static str> {
+    reasons(lines).into_iter().map(|(number, reason)| (number.parse().expect("a number"), reason)).collect()
+}
+
+/// What a table says of one thing: its tests, or why there is none.
+pub(crate) fn shown(tests: Option<&Vec<String>>, reason: Option<&&str>) -> String {
+    match (tests, reason) {
+        (Some(names), _) => format!("`{}`", names.join("` `")),
+        (None, Some(reason)) => (*reason).to_owned(),
+        (None, None) => "not yet".to_owned(),
+    }
 }
 
 /// The table in this file of the package is the given one; with `variable` set it is written anew.

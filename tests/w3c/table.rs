@@ -60,11 +60,9 @@ fn written() -> String {
     assert!(reasons.keys().all(|id| !tests.contains_key(*id)), "a reason for what is shown");
     let mut table = String::from(HEAD);
     for Behaviour { id, is_javascript, what } in &behaviours {
-        let shown = match (tests.get(*id), reasons.get(id)) {
-            _ if *is_javascript => "JavaScript only".to_owned(),
-            (Some(names), _) => format!("`{}`", names.join("` `")),
-            (None, Some(reason)) => (*reason).to_owned(),
-            (None, None) => "not yet".to_owned(),
+        let shown = match is_javascript {
+            true => "JavaScript only".to_owned(),
+            false => coverage::shown(tests.get(*id), reasons.get(id)),
         };
         writeln!(table, "| {id} | {what} | {shown} |").unwrap();
     }
