@@ -94,7 +94,6 @@ fn dtls_advice(reason: &dtls::CloseReason) -> &'static str {
             "checks pass, the handshake does not: has the peer set our description? Packets of 1280 bytes must get through"
         }
         Reason::RemoteAlert(_) | Reason::HandshakeFailed { .. } => "the log of the peer may say more",
-        Reason::LocalClose | Reason::RemoteClose => "",
         _ => "make a new connection",
     }
 }
