@@ -1,10 +1,21 @@
 //! Bodies of the fuzz targets: each takes whatever bytes come and panics only if something is wrong here.
 
 mod association;
+mod pair;
+mod parameters;
+mod reassembly;
+mod reconfig;
 mod rewrite;
+mod sack;
+mod script;
 
 pub use association::association;
+pub use pair::pair;
+pub use parameters::parameters;
+pub use reassembly::reassembly;
+pub use reconfig::reconfig;
 pub use rewrite::rewrite;
+pub use sack::sack;
 
 use crate::dcep::message::Message;
 use crate::wire::{self, Checksum, Chunk, Header, PacketWriter, ParseError};

@@ -553,6 +553,7 @@ impl Association {
         if self.receiver.charge() <= MAX_RECOUNT {
             self.receiver.check_invariants();
         }
+        self.receiver.check_bounds();
         let halves = self.sender.poll_timeout();
         if self.phase.sends_data() {
             assert!(

@@ -1,5 +1,7 @@
 //! An established association with channels, and a peer inside DTLS that sends what it likes.
 
+use super::reconfig::Requests;
+use super::script::Script;
 use crate::dcep::{ChannelId, ChannelInit, ChannelState, Channels, MessageKind, Role};
 use crate::number::{Mid, Ppid, Ssn, StreamId, Tsn};
 use crate::wire::{
@@ -16,33 +18,35 @@ use std::time::{Duration, Instant};
 /// The first byte says what the two agree on. Numbers in the script are relative to those of the association, so that a
 /// fuzzer reaches past the checks.
 pub fn association(script: &[u8]) {
-    let mut script = Script(script);
-    let agreement = script.byte_or_0();
+    let mut script = Script::new(script);
+    let agreement = script.byte();
     let mut run = Run::new(agreement & 1 != 0, agreement & 2 != 0);
-    while let Some(step) = script.byte() {
+    while let Some(step) = script.step() {
         run.step(step, &mut script);
         run.check();
     }
     run.finish();
 }
 
-struct Run {
+pub(super) struct Run {
     now: Instant,
     end: Channels,
     tag: u32,
     /// The first TSNs of the association and of its peer.
-    local_tsn: u32,
-    peer_tsn: u32,
+    pub(super) local_tsn: u32,
+    pub(super) peer_tsn: u32,
     interleaving: bool,
     opened: Vec<ChannelId>,
+    requests: Requests,
 }
 
 impl Run {
-    fn new(partial_reliability: bool, interleaving: bool) -> Self {
+    pub(super) fn new(partial_reliability: bool, interleaving: bool) -> Self {
         let now = Instant::now();
         let config = Config::default()
             .receive_window(200_000)
             .max_receive_message_size(50_000)
+            .send_buffer_limit(SEND_BUFFER)
             .partial_reliability(partial_reliability)
             .interleaving(interleaving);
         let mut end = Channels::new(config.clone(), [1; 32], now);
@@ -59,7 +63,8 @@ impl Run {
             packet.clear();
         }
         assert_eq!(end.association().state(), State::Established);
-        let mut run = Self { now, end, tag: 0, local_tsn: 0, peer_tsn: 0, interleaving, opened };
+        let requests = Requests::default();
+        let mut run = Self { now, end, tag: 0, local_tsn: 0, peer_tsn: 0, interleaving, opened, requests };
         run.read_agreement();
         run
     }
@@ -69,11 +74,30 @@ impl Run {
         let association = self.end.association();
         if let Some([(tag, local), (_, peer)]) = association.agreed() {
             self.interleaving = association.interleaves();
+            self.requests = Requests::default();
             (self.tag, self.local_tsn, self.peer_tsn) = (tag, local, peer);
         }
     }
 
-    fn step(&mut self, step: u8, script: &mut Script<'_>) {
+    /// Channels with something on its way in both directions.
+    pub(super) fn fill(&mut self) {
+        for priority in [128, 256] {
+            let init = ChannelInit { priority, ..ChannelInit::default() };
+            self.opened.extend(self.end.open(self.now, init));
+        }
+        for id in self.opened.clone() {
+            if let Some(mut channel) = self.end.channel(id) {
+                let data = Bytes::from(vec![0; 5000]);
+                channel.send(self.now, MessageKind::Binary, data).expect("it is open");
+            }
+        }
+        // The beginning of a message, and a whole one behind a gap.
+        for (offset, flags) in [(0, 1), (2, 3)] {
+            self.data(&mut Script::new(&[offset, flags, 1, 3, 1, 0]));
+        }
+    }
+
+    pub(super) fn step(&mut self, step: u8, script: &mut Script<'_>) {
         match step % 14 {
             0 => self.raw_packet(script),
             1..=3 => self.data(script),
@@ -98,6 +122,7 @@ impl Run {
 
     /// Any chunks with the right tag.
     fn raw_packet(&mut self, script: &mut Script<'_>) {
+        self.requests.received();
         let length = usize::from(script.u16() % 2000);
         let mut packet = self.header(self.tag);
         packet.extend_from_slice(script.take(length));
@@ -106,8 +131,7 @@ impl Run {
     }
 
     fn data(&mut self, script: &mut Script<'_>) {
-        let (offset, flags, stream, ppid) =
-            (script.byte_or_0(), script.byte_or_0(), script.byte_or_0(), script.byte_or_0());
+        let (offset, flags, stream, ppid) = (script.byte(), script.byte(), script.byte(), script.byte());
         let length = usize::from(script.u16() % 1200);
         let payload = vec![ppid; length];
         let own = script.take(usize::from(flags >> 4));
@@ -123,17 +147,17 @@ impl Run {
             payload: if own.is_empty() { &payload } else { own },
         };
         if self.interleaving {
-            self.feed(&interleaved(&data, script.byte_or_0()));
+            self.feed(&interleaved(&data, script.byte()));
         } else {
             self.feed(&data);
         }
     }
 
     fn forward_tsn(&mut self, script: &mut Script<'_>) {
-        let (offset, count) = (script.byte_or_0(), script.byte_or_0() % 6);
+        let (offset, count) = (script.byte(), script.byte() % 6);
         let new_cumulative_tsn = Tsn(self.peer_tsn.wrapping_sub(1).wrapping_add(offset.into()));
         let entries: Vec<(StreamId, u8)> =
-            (0..count).map(|_| (StreamId(u16::from(script.byte_or_0() % 10)), script.byte_or_0())).collect();
+            (0..count).map(|_| (StreamId(u16::from(script.byte() % 10)), script.byte())).collect();
         if self.interleaving {
             let messages = |(stream, number): &(StreamId, u8)| SkippedMessages {
                 stream: *stream,
@@ -153,13 +177,13 @@ impl Run {
     }
 
     fn sack(&mut self, script: &mut Script<'_>) {
-        let (offset, a_rwnd) = (script.byte_or_0(), script.u16());
-        let count = usize::from(script.byte_or_0() % 6);
+        let (offset, a_rwnd) = (script.byte(), script.u16());
+        let count = usize::from(script.byte() % 6);
         let mut end = 0_u16;
         let gaps: Vec<GapBlock> = (0..count)
             .map(|_| {
-                let start = end.wrapping_add(u16::from(script.byte_or_0()));
-                end = start.wrapping_add(u16::from(script.byte_or_0()));
+                let start = end.wrapping_add(u16::from(script.byte()));
+                end = start.wrapping_add(u16::from(script.byte()));
                 GapBlock { start, end }
             })
             .collect();
@@ -172,9 +196,9 @@ impl Run {
     }
 
     fn reconfig(&mut self, script: &mut Script<'_>) {
-        let (kind, number, last) = (script.byte_or_0(), script.byte_or_0(), script.byte_or_0());
+        let (kind, number, last) = (script.byte(), script.byte(), script.byte());
         let streams: Vec<StreamId> =
-            (0..kind / 16).map(|_| StreamId(u16::from(script.byte_or_0() % 10))).collect();
+            (0..kind / 16).map(|_| StreamId(u16::from(script.byte() % 10))).collect();
         let request = self.peer_tsn.wrapping_add(number.into());
         let streams = List::new(&streams);
         let parameter = match kind % 4 {
@@ -202,7 +226,7 @@ impl Run {
     /// An INIT of a peer that starts anew, and the return of whatever cookie it gets.
     fn init(&mut self, script: &mut Script<'_>) {
         let mut packet = self.header(0);
-        let tag = u32::from(script.byte_or_0());
+        let tag = u32::from(script.byte());
         packet.extend_from_slice(&[1, 0, 0, 20]);
         packet.extend_from_slice(&tag.to_be_bytes());
         packet.extend_from_slice(&[0, 1, 0, 0, 1, 0, 1, 0]);
@@ -229,7 +253,7 @@ impl Run {
     }
 
     fn call(&mut self, script: &mut Script<'_>) {
-        let (call, which) = (script.byte_or_0(), usize::from(script.byte_or_0()));
+        let (call, which) = (script.byte(), usize::from(script.byte()));
         let now = self.now;
         let id = self.opened.get(which % self.opened.len().max(1)).copied();
         match call % 8 {
@@ -243,7 +267,7 @@ impl Run {
                 let init = ChannelInit {
                     ordered: which.is_multiple_of(2),
                     reliability,
-                    priority: u16::from(script.byte_or_0()),
+                    priority: u16::from(script.byte()),
                     ..ChannelInit::default()
                 };
                 if let Ok(id) = self.end.open(now, init) {
@@ -286,7 +310,8 @@ impl Run {
         }
     }
 
-    fn feed(&mut self, chunk: &dyn WriteChunk) {
+    pub(super) fn feed(&mut self, chunk: &dyn WriteChunk) {
+        self.requests.received();
         let packet = self.packet(self.tag, chunk);
         self.end.handle_packet(self.now, &packet);
     }
@@ -308,23 +333,26 @@ impl Run {
     }
 
     /// What must hold whatever came.
-    fn check(&mut self) {
+    pub(super) fn check(&mut self) {
         let mut buffer = BytesMut::new();
         let mut packets = 0;
         while self.end.poll_transmit(self.now, &mut buffer) {
             assert!(buffer.len() <= 1191, "a packet of {} bytes", buffer.len());
             let (_, mut chunks) = wire::parse(&buffer, true).expect("own packets are sound");
             assert!(chunks.all(|chunk| chunk.is_ok()), "own chunks are sound");
+            self.requests.sent(&buffer);
             buffer.clear();
             packets += 1;
             assert!(packets < 10_000, "no end of packets");
         }
         while self.end.poll_event().is_some() {}
         self.end.association().check_invariants();
+        let undelivered = self.end.undelivered();
+        assert!(undelivered <= SEND_BUFFER, "{undelivered} bytes wait to be sent");
     }
 
     /// A peer that went silent: the association comes to rest in bounded time.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.end.shutdown(self.now);
         for _ in 0..1000 {
             self.check();
@@ -355,30 +383,8 @@ fn interleaved<'a>(data: &Data<'a>, fsn: u8) -> IData<'a> {
     }
 }
 
-/// The bytes of the script that are left.
-struct Script<'a>(&'a [u8]);
-
-impl<'a> Script<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn byte_or_0(&mut self) -> u8 {
-        self.byte().unwrap_or_default()
-    }
-
-    fn u16(&mut self) -> u16 {
-        u16::from_be_bytes([self.byte_or_0(), self.byte_or_0()])
-    }
-
-    fn take(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-}
+/// Little, so that scripts fill it and no run is long.
+const SEND_BUFFER: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
