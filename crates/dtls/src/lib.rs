@@ -68,6 +68,9 @@ mod certificate;
 mod config;
 mod context;
 mod fingerprint;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 mod identities;
 mod identity;

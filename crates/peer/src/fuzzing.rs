@@ -1,5 +1,9 @@
 //! Bodies of the fuzz targets.
 
+mod peer;
+
+pub use peer::peer;
+
 use crate::negotiation::{LocalTransport, Negotiation};
 use crate::{IceCandidate, SdpType, SessionDescription};
 use straits_dtls::{Fingerprint, HashFunction};

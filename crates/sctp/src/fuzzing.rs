@@ -16,6 +16,7 @@ pub use reassembly::reassembly;
 pub use reconfig::reconfig;
 pub use rewrite::rewrite;
 pub use sack::sack;
+pub use script::Script;
 
 use crate::dcep::message::Message;
 use crate::wire::{self, Checksum, Chunk, Header, PacketWriter, ParseError};

@@ -1,5 +1,7 @@
 //! What can be seen of a peer and its layers from outside.
 
+#[cfg(feature = "__fuzzing")]
+use super::Gate;
 use super::{CloseReason, GatheringState, Peer, PeerState};
 use crate::SignalingState;
 use std::time::Duration;
@@ -28,6 +30,23 @@ pub struct Stats {
 }
 
 impl Peer {
+    /// What must hold after each input: no queue grows with what strangers send, and the gate is closed until all below
+    /// it is up.
+    #[cfg(feature = "__fuzzing")]
+    #[doc(hidden)]
+    pub fn check_invariants(&self) {
+        self.channels.check_invariants();
+        assert!(self.early_candidates.len() <= super::MAX_EARLY_CANDIDATES);
+        if let Gate::Waiting { early } = &self.gate {
+            assert!(early.len() <= super::MAX_EARLY_DATAGRAMS);
+        }
+        let is_open = matches!(self.gate, Gate::Open(_));
+        assert_eq!(is_open, self.dtls_state == dtls::State::Connected && !self.ended);
+        let sctp = self.channels.association();
+        let is_idle = sctp.state() == sctp::State::Closed;
+        assert!(is_idle || self.dtls_negotiated.is_some() || self.gate.session().is_some());
+    }
+
     /// How far gathering is.
     pub fn gathering_state(&self) -> GatheringState {
         self.gathering

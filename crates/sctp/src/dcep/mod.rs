@@ -79,6 +79,13 @@ impl Channels {
         }
     }
 
+    /// What must hold after each input.
+    #[cfg(feature = "__fuzzing")]
+    #[doc(hidden)]
+    pub fn check_invariants(&self) {
+        self.association.check_invariants();
+    }
+
     /// The association of now, to look at.
     pub fn association(&self) -> &Association {
         &self.association

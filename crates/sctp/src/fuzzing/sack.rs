@@ -251,13 +251,20 @@ impl Run {
     fn likely_sack(&mut self, script: &mut Script<'_>) {
         let arrived = script.u32();
         let first = self.model.cumulative + 1;
-        let has = |tsn: i64| tsn < self.model.next && tsn - first < 32 && arrived >> (tsn - first) & 1 != 0;
-        let cumulative = (first..).find(|tsn| !has(*tsn)).unwrap_or(first) - 1;
-        let single =
-            |tsn: i64| u16::try_from(tsn - cumulative).map(|offset| GapBlock { start: offset, end: offset });
-        let gaps: Vec<GapBlock> =
-            (cumulative + 1..first + 32).filter(|tsn| has(*tsn)).flat_map(single).collect();
-        self.sack(cumulative, &gaps, script.byte());
+        let has = |tsn: i64| tsn - first < 32 && arrived >> (tsn - first) & 1 != 0;
+        self.true_sack(has, script.byte());
+    }
+
+    /// A SACK of a peer that has those of the outstanding chunks.
+    fn true_sack(&mut self, has: impl Fn(i64) -> bool, window: u8) {
+        let mut outstanding = self.model.chunks.keys().copied();
+        let next = outstanding.find(|tsn| !has(*tsn)).unwrap_or(self.model.next);
+        let single = |tsn: i64| {
+            let offset = u16::try_from(tsn + 1 - next).expect("few are outstanding");
+            GapBlock { start: offset, end: offset }
+        };
+        let gaps: Vec<GapBlock> = outstanding.filter(|tsn| has(*tsn)).map(single).collect();
+        self.sack(next - 1, &gaps, window);
     }
 
     fn sack(&mut self, cumulative: i64, gaps: &[GapBlock], window: u8) {
@@ -327,8 +334,9 @@ impl Run {
                     self.model.time_out();
                 }
             }
-            let arrived = self.model.chunks.iter().find(|(_, chunk)| chunk.lost).map(|(tsn, _)| *tsn);
-            self.sack(arrived.unwrap_or(self.model.next) - 1, &[], u8::MAX);
+            let lost = self.model.chunks.iter().filter(|(_, chunk)| chunk.lost).map(|(tsn, _)| *tsn);
+            let lost: BTreeSet<i64> = lost.collect();
+            self.true_sack(|tsn| !lost.contains(&tsn), u8::MAX);
         }
         panic!("it does not end: {:?}", self.model);
     }

@@ -1,18 +1,20 @@
 //! The bytes of a fuzzer as a script.
 
 /// What is left of a script, and of the steps it may take.
-pub(super) struct Script<'a> {
+#[derive(Debug)]
+pub struct Script<'a> {
     rest: &'a [u8],
     steps: usize,
 }
 
 impl<'a> Script<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    /// At the beginning.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, steps: MAX_STEPS }
     }
 
     /// The next step; none at the end of the script, or when it has taken too many.
-    pub(super) fn step(&mut self) -> Option<u8> {
+    pub fn step(&mut self) -> Option<u8> {
         self.steps = self.steps.checked_sub(1)?;
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
@@ -20,26 +22,29 @@ impl<'a> Script<'a> {
     }
 
     /// 0 behind the end, as all numbers are.
-    pub(super) fn byte(&mut self) -> u8 {
+    pub fn byte(&mut self) -> u8 {
         let (first, rest) = self.rest.split_first().unwrap_or((&0, &[]));
         self.rest = rest;
         *first
     }
 
-    pub(super) fn bool(&mut self) -> bool {
+    /// The lowest bit of the next byte.
+    pub fn bool(&mut self) -> bool {
         self.byte() & 1 != 0
     }
 
-    pub(super) fn u16(&mut self) -> u16 {
+    /// Two bytes.
+    pub fn u16(&mut self) -> u16 {
         u16::from_be_bytes([self.byte(), self.byte()])
     }
 
-    pub(super) fn u32(&mut self) -> u32 {
+    /// Four bytes.
+    pub fn u32(&mut self) -> u32 {
         u32::from(self.u16()) << 16 | u32::from(self.u16())
     }
 
     /// At most so many bytes.
-    pub(super) fn take(&mut self, length: usize) -> &'a [u8] {
+    pub fn take(&mut self, length: usize) -> &'a [u8] {
         let (taken, rest) = self.rest.split_at(length.min(self.rest.len()));
         self.rest = rest;
         taken
