@@ -49,3 +49,38 @@ fn dcep() {
 fn sctp_association() {
     replay("sctp_association", straits_sctp::fuzzing::association);
 }
+
+#[test]
+fn sctp_parameters() {
+    replay("sctp_parameters", straits_sctp::fuzzing::parameters);
+}
+
+#[test]
+fn sctp_reconfig() {
+    replay("sctp_reconfig", straits_sctp::fuzzing::reconfig);
+}
+
+#[test]
+fn sctp_sack() {
+    replay("sctp_sack", straits_sctp::fuzzing::sack);
+}
+
+#[test]
+fn sctp_reassembly() {
+    replay("sctp_reassembly", straits_sctp::fuzzing::reassembly);
+}
+
+#[test]
+fn sctp_pair() {
+    replay("sctp_pair", straits_sctp::fuzzing::pair);
+}
+
+#[test]
+fn dtls_session() {
+    replay("dtls_session", straits_peer::dtls::fuzzing::session);
+}
+
+#[test]
+fn peer() {
+    replay("peer", straits_peer::fuzzing::peer);
+}
