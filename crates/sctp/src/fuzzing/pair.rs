@@ -52,6 +52,8 @@ impl Run {
         let config = |shift: u8| {
             Config::default()
                 .heartbeat_interval(Duration::ZERO)
+                // Whoever gives up waiting for the peer drops what it sends.
+                .close_timeout(Duration::from_secs(86_400))
                 .receive_window(60_000)
                 .max_receive_message_size(20_000)
                 .partial_reliability(agreement >> shift & 1 == 0)
