@@ -166,7 +166,8 @@ impl Run {
             stream: u16::from(flags >> 3 & 7),
             unordered: flags & 4 != 0,
             number: u32::from(number),
-            fsn: u32::from(flags >> 6),
+            // RFC 8260 §2.1: the first fragment has no FSN, and counts as 0.
+            fsn: if flags & 1 != 0 { 0 } else { u32::from(flags >> 6) },
             begin: flags & 1 != 0,
             end: flags & 2 != 0,
             payload: self.payload(usize::from(script.byte())),
