@@ -77,7 +77,8 @@ const DEVIATIONS: &[Deviation] = &[
     Deviation {
         source: "RFC 8831 §5",
         rule: "Therefore, SCTP MUST support performing Path MTU discovery",
-        instead: "Not yet: packets are 1191 bytes of SCTP, which every path of 1280 bytes carries.",
+        instead: "Downwards only: packets are 1191 bytes of SCTP, which every path of 1280 bytes carries. On a narrower \
+                  one they become smaller, and what is in flight and too large ends the association with that reason.",
     },
     Deviation {
         source: "RFC 8842 §5.2",

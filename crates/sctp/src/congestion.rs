@@ -30,6 +30,9 @@ pub(crate) trait Controller: fmt::Debug + Send {
     /// Everything learnt about the path is void; chunks may be of `max_chunk` bytes now.
     fn on_path_change(&mut self, max_chunk: usize);
 
+    /// Chunks may be of `max_chunk` bytes from now on; all else holds.
+    fn set_max_chunk(&mut self, max_chunk: usize);
+
     /// The congestion window in bytes.
     fn cwnd(&self) -> usize;
 

@@ -67,11 +67,13 @@
 //! # Assumptions
 //!
 //! DTLS below has authenticated the peer and keeps packets whole; nothing is handed in before its certificate was
-//! compared. It is the only path, and at least [`Config::max_packet_size`] bytes wide.
+//! compared. It is the only path, and at least [`Config::max_packet_size`] bytes wide: on one that becomes narrower packets
+//! become smaller, but what was sent before and does not get through ends the association ([`CloseReason::PathMtu`]).
 //!
 //! # Not supported
 //!
-//! Several addresses, and everything about them (RFC 5061). Path MTU discovery (RFC 8899). The deprecated payload
+//! Several addresses, and everything about them (RFC 5061). Path MTU discovery above
+//! [`Config::max_packet_size`] (RFC 8899). The deprecated payload
 //! protocols 52 and 54.
 
 mod association;

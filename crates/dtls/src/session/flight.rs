@@ -1,6 +1,7 @@
 //! The datagrams of our last flight and the timer that sends them again (RFC 6347 §4.2.4).
 
 use crate::bio::Datagrams;
+use crate::record::Record;
 use std::mem;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,8 @@ pub(crate) struct Flight {
     timer: Option<Timer>,
     last_sent: Instant,
     round_trip_time: Option<Duration>,
+    /// The path may be narrow: flights are in datagrams as small as their records allow.
+    is_narrow: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +25,13 @@ struct Timer {
 
 impl Flight {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { datagrams: Datagrams::default(), timer: None, last_sent: now, round_trip_time: None }
+        Self {
+            datagrams: Datagrams::default(),
+            timer: None,
+            last_sent: now,
+            round_trip_time: None,
+            is_narrow: false,
+        }
     }
 
     pub(crate) fn set_round_trip_time(&mut self, value: Duration) {
@@ -33,6 +42,9 @@ impl Flight {
     pub(crate) fn replace(&mut self, now: Instant, written: &mut Datagrams) {
         self.datagrams.clear();
         mem::swap(&mut self.datagrams, written);
+        if self.is_narrow {
+            self.split();
+        }
         self.sent(now, self.initial_interval());
     }
 
@@ -46,6 +58,9 @@ impl Flight {
             self.datagrams.clear();
             mem::swap(&mut self.datagrams, fresh);
         }
+        // Small datagrams from the first time on, as they cost next to nothing. RFC 6347 §4.1.1.1: "If repeated retransmissions do not result in a response, and the PMTU is unknown, subsequent
+        // retransmissions SHOULD back off to a smaller record size, fragmenting the handshake message as appropriate."
+        self.assume_narrow_path();
         self.sent(now, interval);
     }
 
@@ -57,8 +72,41 @@ impl Flight {
         }
         // RFC 6347 §4.2.4, case 2: "retransmits the flight, resets the retransmit timer, and returns to the WAITING state."
         self.datagrams.rewind();
+        self.assume_narrow_path();
         self.sent(now, self.interval());
         true
+    }
+
+    /// From now on datagrams are as small as records allow. Nothing is sent before its time for that.
+    pub(crate) fn assume_narrow_path(&mut self) {
+        self.is_narrow = true;
+        self.split();
+    }
+
+    /// Whether the path may be narrow.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.is_narrow
+    }
+
+    /// Spreads the records over more datagrams, as far as any is larger than a narrow path takes. A record that is too large
+    /// itself stays as it is: OpenSSL made it, and its number is used up.
+    fn split(&mut self) {
+        self.datagrams.rewind();
+        let mut parts = Datagrams::default();
+        while let Some(datagram) = self.datagrams.next() {
+            let mut rest = datagram;
+            while !rest.is_empty() {
+                let behind = Record::split_first(rest).map_or(&[][..], |(_, behind)| behind);
+                let (record, behind) = rest.split_at(rest.len().saturating_sub(behind.len()));
+                if parts.building().saturating_add(record.len()) > NARROW_DATAGRAM {
+                    parts.commit();
+                }
+                parts.append(record);
+                rest = behind;
+            }
+            parts.commit();
+        }
+        self.datagrams = parts;
     }
 
     /// The next datagram to send.
@@ -97,6 +145,8 @@ impl Flight {
     }
 }
 
+/// 576 bytes, which every IPv4 host takes (RFC 791 §3.1), less 20 (IPv4), 8 (UDP) and 4 (TURN).
+const NARROW_DATAGRAM: usize = 544;
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 const UNKNOWN_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_INTERVAL: Duration = Duration::from_secs(60);

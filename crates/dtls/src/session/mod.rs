@@ -265,6 +265,17 @@ impl Session {
         self.flight.set_round_trip_time(rtt);
     }
 
+    /// The socket refused a datagram of the handshake because the path takes none so large (EMSGSIZE): flights are split as
+    /// far as their records allow when they are sent next. The first resend has the same effect.
+    pub fn assume_narrow_path(&mut self) {
+        self.flight.assume_narrow_path();
+    }
+
+    /// Whether a flight of ours had to be sent again, or the socket refused one: the path may be narrow, in either direction.
+    pub fn is_path_narrow(&self) -> bool {
+        self.flight.is_narrow()
+    }
+
     /// Takes a datagram whose first byte says DTLS (RFC 7983: 20 to 63) and whose source ICE has validated.
     ///
     /// Whatever is wrong with it is dropped and counted. Decrypted data waits for [`poll_data`](Self::poll_data).

@@ -206,3 +206,43 @@ fn backstop_makes_fresh_records() {
     assert!(fresh[0][..HEADER_LEN] > first[0][..HEADER_LEN]);
     assert_eq!(pair.client.session.poll_timeout(), Some(pair.now + ms(500)), "the schedule goes on");
 }
+
+/// RFC 6347 §4.1.1.1: a path that does not take whole flights takes their records, one by one.
+#[test]
+fn narrow_path_is_met_with_smaller_datagrams() {
+    let mut pair = Pair::new();
+    let mut largest = 0;
+    let mut fired = 0;
+    while pair.states() != (State::Connected, State::Connected) {
+        pair.run_with(|datagrams| {
+            largest = largest.max(datagrams.iter().map(Vec::len).max().unwrap_or(0));
+            datagrams.into_iter().filter(|datagram| datagram.len() <= 544).collect()
+        });
+        fired += 1;
+        assert!(fired < 20 && pair.fire_next());
+    }
+    assert!(largest > 544, "{largest}");
+    // The client, too, has noticed that no answer comes.
+    assert!(pair.server.session.is_path_narrow() && pair.client.session.is_path_narrow());
+    pair.exchange();
+}
+
+/// The same when the socket says so: the first resend is small already.
+#[test]
+fn refused_datagram_makes_the_next_ones_small() {
+    let mut pair = Pair::new();
+    let hello = pair.client.take_sent(pair.now);
+    for datagram in hello {
+        pair.server.receive(pair.now, &datagram);
+    }
+    let whole = pair.server.take_sent(pair.now);
+    assert!(whole.iter().any(|datagram| datagram.len() > 544));
+    assert!(!pair.server.session.is_path_narrow());
+    pair.server.session.assume_narrow_path();
+    assert!(pair.server.session.is_path_narrow());
+    assert!(pair.fire_next());
+    pair.client.sent.clear();
+    let again = pair.server.take_sent(pair.now);
+    assert!(again.iter().all(|datagram| datagram.len() <= 544));
+    assert_eq!(again.concat(), whole.concat());
+}

@@ -259,16 +259,30 @@ impl Peer {
 
     /// The path refused a datagram of `size` bytes (EMSGSIZE).
     ///
-    /// The loss itself is repaired like any other; SCTP packets are never larger than the base size that every path is
-    /// expected to carry.
-    pub fn handle_too_large(&mut self, _now: Instant, size: usize) {
+    /// The loss itself is repaired like any other, and what follows is in smaller datagrams, at least for a while. An SCTP
+    /// packet on its way that is too large cannot be made smaller: if it does not get through, the connection ends with
+    /// [`sctp::CloseReason::PathMtu`].
+    pub fn handle_too_large(&mut self, size: usize) {
         tracing::debug!(size, "datagram is larger than the path takes");
+        match &mut self.gate {
+            Gate::Handshaking(session) => session.assume_narrow_path(),
+            Gate::Open(session) => {
+                let packet = size.saturating_sub(session.overhead());
+                self.channels.packet_refused(packet);
+            }
+            Gate::Waiting { .. } | Gate::Closed => {}
+        }
     }
 
     /// The socket refused a run of `size` bytes for `route`, whatever the reason: it is counted as discarded.
     pub fn count_discarded(&mut self, route: Route, size: usize, segment_size: Option<usize>) {
         let packets = segment_size.map_or(1, |segment| size.div_ceil(segment.max(1)));
         self.ice.record_discarded(route, packets, size);
+    }
+
+    /// Bytes of messages that `send` has accepted and the peer has not acknowledged; after the end, what it was then.
+    pub fn undelivered(&self) -> usize {
+        self.channels.undelivered()
     }
 
     /// Ends the connection at once: SCTP ABORT, DTLS close_notify, nothing after them. Bytes not yet acknowledged are
@@ -278,7 +292,7 @@ impl Peer {
             return;
         }
         self.now = now;
-        let undelivered = self.channels.undelivered();
+        let undelivered = self.undelivered();
         self.end(now, CloseReason::Local { undelivered });
         self.settle(now);
     }

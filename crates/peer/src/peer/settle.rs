@@ -105,8 +105,13 @@ impl Peer {
         let Gate::Handshaking(session) = std::mem::replace(&mut self.gate, Gate::Closed) else {
             return;
         };
+        let is_narrow = session.is_path_narrow();
         self.gate = Gate::Open(session);
         self.set_dtls_state(dtls::State::Connected);
+        if is_narrow {
+            // What was too large for the handshake is so for SCTP, whose packets cannot be made smaller once they were sent.
+            self.channels.assume_narrow_path();
+        }
         // RFC 8841 §9.3: both sides start the association.
         self.channels.connect(now);
         if let Gate::Open(session) = &mut self.gate {
@@ -195,7 +200,13 @@ impl Peer {
         let route = self.route_for_data();
         let dtls_ended = matches!(reason, CloseReason::Dtls(_));
         let dtls_failed = dtls_ended && !reason.is_orderly();
-        self.close_reason = Some(reason);
+        self.close_reason = Some(match self.ice.failure_reason() {
+            // Of layers that went on waiting without a path, ICE knows why nothing came.
+            Some(cause) if self.ice_state == ice::State::Failed && is_timeout(&reason) => {
+                CloseReason::Ice(cause)
+            }
+            _ => reason,
+        });
         if dtls_ended {
             // Nothing can be told any more, and it was not this side that ended the association.
             self.channels.transport_closed(now);
@@ -279,6 +290,15 @@ impl Peer {
             username_fragment: Some(self.ice.local_credentials().ufrag.clone()),
         }
     }
+}
+
+/// Whether the layer only says that it has waited for long enough.
+fn is_timeout(reason: &CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::Dtls(dtls::CloseReason::HandshakeTimeout { suspected_alert: None })
+            | CloseReason::Sctp(sctp::CloseReason::Timeout(_))
+    )
 }
 
 /// Datagrams that an ended peer or session may still send: an ABORT and an alert, with room for what DTLS adds.

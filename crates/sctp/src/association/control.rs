@@ -28,6 +28,11 @@ pub(super) enum Control {
         /// Microseconds.
         staleness: u32,
     },
+    /// A HEARTBEAT that fills a packet of the full size.
+    PathProbe {
+        tag: u32,
+        nonce: u64,
+    },
     // In a packet with others, if they fit:
     CookieEcho,
     CookieAck,
@@ -85,7 +90,8 @@ impl Control {
             | Self::InitAck(_)
             | Self::Abort { .. }
             | Self::ShutdownComplete { .. }
-            | Self::StaleCookie { .. } => true,
+            | Self::StaleCookie { .. }
+            | Self::PathProbe { .. } => true,
             Self::CookieEcho
             | Self::CookieAck
             | Self::Heartbeat { .. }
@@ -112,6 +118,7 @@ impl Control {
             | Self::CookieEcho
             | Self::CookieAck
             | Self::Heartbeat { .. }
+            | Self::PathProbe { .. }
             | Self::ReconfigRequest
             | Self::Shutdown
             | Self::ShutdownAck => false,
@@ -173,6 +180,11 @@ impl ControlQueue {
     /// Forgets what our side of the handshake still had to say.
     pub(super) fn forget_handshake(&mut self) {
         self.queue.retain(|control| !matches!(control, Control::Init | Control::CookieEcho));
+    }
+
+    /// A new one takes its place.
+    pub(super) fn drop_path_probe(&mut self) {
+        self.queue.retain(|control| !matches!(control, Control::PathProbe { .. }));
     }
 
     /// The association is over: keeps only the packets that tell so.

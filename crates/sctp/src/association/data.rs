@@ -257,14 +257,14 @@ impl Association {
             DataOutcome::InvalidStream => self.report(inbound, Fault::InvalidStream(stream)),
             DataOutcome::NoUserData => {
                 let what = "DATA without user data";
-                self.abort_with(now, Fault::NoUserData(tsn), CloseReason::RemoteViolation(what));
+                self.abort_with(now, Some(Fault::NoUserData(tsn)), CloseReason::RemoteViolation(what));
             }
             DataOutcome::Violation(what) => self.violation(now, what),
             DataOutcome::TooLarge(stream) => self.events.push_back(super::Event::MessageTooLarge(stream)),
             // RFC 9260 §3.3.10.4: the peer fills the buffer with messages that it does not complete.
             DataOutcome::OutOfResource => {
                 let what = "more incomplete messages than there is room for";
-                self.abort_with(now, Fault::OutOfResource, CloseReason::RemoteViolation(what));
+                self.abort_with(now, Some(Fault::OutOfResource), CloseReason::RemoteViolation(what));
             }
         }
     }
@@ -283,17 +283,18 @@ impl Association {
             return;
         }
         match self.sender.handle_sack(now, sack) {
-            SackOutcome::Processed(acked) => self.note_acked(&acked),
+            SackOutcome::Processed(acked) => self.note_acked(now, &acked),
             SackOutcome::Stale => {}
             SackOutcome::Invalid => self.drop_packet("SACK of what was never sent"),
         }
     }
 
-    pub(super) fn note_acked(&mut self, acked: &Acked) {
+    pub(super) fn note_acked(&mut self, now: Instant, acked: &Acked) {
         // RFC 9260 §8.1: the counter "MUST be reset each time a DATA chunk sent to that peer endpoint is acknowledged"; but
         // not when it is again.
         if acked.newly_acked_bytes > 0 {
             self.errors = 0;
+            self.on_path_alive(now);
         }
         if acked.rtt.is_some() {
             self.tell_path();

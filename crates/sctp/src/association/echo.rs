@@ -186,7 +186,7 @@ impl Association {
             initial_tsn: tcb.local_tsn,
             peer_rwnd: tcb.peer_window,
             streams: tcb.outgoing_streams,
-            max_packet: self.config.max_packet_size,
+            max_packet: self.path_mtu.size(),
             partial_reliability: tcb.capabilities.partial_reliability,
             interleaving: tcb.capabilities.interleaving,
         }

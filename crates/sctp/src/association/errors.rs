@@ -50,16 +50,16 @@ impl Association {
     /// Nothing that is still queued is sent. `shutdown` delivers it first.
     pub fn abort(&mut self, now: Instant) {
         let now = self.clock(now);
-        self.abort_with(now, Fault::UserInitiatedAbort, CloseReason::LocalAbort);
+        self.abort_with(now, Some(Fault::UserInitiatedAbort), CloseReason::LocalAbort);
         self.settle(now);
     }
 
     /// The peer broke a rule: it is told, and the association ends.
     pub(super) fn violation(&mut self, now: Instant, what: &'static str) {
-        self.abort_with(now, Fault::ProtocolViolation(what), CloseReason::RemoteViolation(what));
+        self.abort_with(now, Some(Fault::ProtocolViolation(what)), CloseReason::RemoteViolation(what));
     }
 
-    pub(super) fn abort_with(&mut self, now: Instant, fault: Fault, reason: CloseReason) {
+    pub(super) fn abort_with(&mut self, now: Instant, fault: Option<Fault>, reason: CloseReason) {
         if let Phase::Ended { .. } = self.phase {
             return;
         }
@@ -68,7 +68,7 @@ impl Association {
         // RFC 9260 §9.1: "The sender MUST fill in the peer's Verification Tag in the outbound packet". As long as it is
         // not known there is nobody to tell.
         if let Some(tag) = peer_tag {
-            self.control.push(Control::Abort { tag, reflected: false, fault: Some(fault) });
+            self.control.push(Control::Abort { tag, reflected: false, fault });
         }
     }
 

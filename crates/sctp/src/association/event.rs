@@ -63,6 +63,12 @@ pub enum CloseReason {
     RemoteViolation(&'static str),
     /// The peer did not answer.
     Timeout(TimeoutKind),
+    /// The path does not carry a packet that was sent, while smaller ones get through (RFC 8899 §4.3); the peer was told by
+    /// an ABORT.
+    PathMtu {
+        /// Bytes of the packet, common header included; what is below SCTP comes on top.
+        packet: usize,
+    },
     /// The transport below is gone.
     TransportClosed,
 }
@@ -80,6 +86,12 @@ impl fmt::Display for CloseReason {
             }
             Self::RemoteViolation(what) => write!(f, "the peer broke the protocol: {what}"),
             Self::Timeout(what) => write!(f, "the peer did not answer {what}"),
+            Self::PathMtu { packet } => {
+                write!(
+                    f,
+                    "the path MTU is too small for a packet of {packet} bytes, and smaller ones get through"
+                )
+            }
             Self::TransportClosed => f.write_str("the transport below is gone"),
         }
     }

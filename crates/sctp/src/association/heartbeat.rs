@@ -54,6 +54,9 @@ impl Association {
         self.prober.probe = None;
         self.prober.used = now;
         self.rearm_heartbeat(now, now);
+        if self.path_mtu.size() < self.config.max_packet_size {
+            self.search_path_mtu(now);
+        }
     }
 
     /// RFC 9260 §8.3: the interval plus the RTO, "with jittering of +/- 50% of the RTO value", counted from `since`.
@@ -131,6 +134,9 @@ impl Association {
     }
 
     pub(super) fn on_heartbeat_ack(&mut self, now: Instant, ack: &Heartbeat<'_>) {
+        if self.on_path_mtu_answer(now, ack) {
+            return self.tell_path();
+        }
         // RFC 9260 §5.4: the nonce shows that the peer saw our HEARTBEAT.
         let Some(probe) = self.prober.probe.filter(|probe| ack.info == probe.nonce.to_be_bytes()) else {
             return;

@@ -11,6 +11,7 @@ mod handshake;
 mod heartbeat;
 mod limits;
 mod ootb;
+mod path_mtu;
 mod random;
 mod reconfig;
 mod reset;
@@ -36,6 +37,7 @@ use echo::Echoed;
 use handshake::LocalInit;
 use heartbeat::Prober;
 use ootb::RateLimit;
+use path_mtu::PathMtu;
 use random::Random;
 use reset::Reset;
 use state::Phase;
@@ -64,6 +66,7 @@ pub struct Association {
     announced_zero_checksum: bool,
     reset: Reset,
     prober: Prober,
+    path_mtu: PathMtu,
     /// Timeouts in a row (RFC 9260 §8.1).
     errors: u32,
     stranger_limit: RateLimit,
@@ -107,6 +110,7 @@ impl Association {
             announced_zero_checksum: false,
             reset: Reset::new(),
             prober: Prober::new(now),
+            path_mtu: PathMtu::new(config.max_packet_size),
             errors: 0,
             stranger_limit: RateLimit::new(config.limits.stranger_answers_per_second, now),
             heartbeat_limit: RateLimit::new(config.limits.heartbeat_answers_per_second, now),
@@ -176,6 +180,7 @@ impl Association {
     /// The path below changed, for instance to another ICE pair: congestion control and RTO start anew (RFC 8261 §6.1).
     pub fn path_changed(&mut self, now: Instant) {
         let now = self.clock(now);
+        self.forget_path_mtu();
         self.sender.path_changed(now, self.config.max_packet_size);
         self.tell_path();
         self.settle(now);
@@ -213,14 +218,13 @@ impl Association {
         }
         self.on_t1(now);
         self.on_shutdown_timers(now);
-        if let Some(expired) = self.sender.handle_timeout(now)
-            && expired.counts_as_error
-        {
-            self.count_error(now, TimeoutKind::Retransmissions);
+        if let Some(expired) = self.sender.handle_timeout(now) {
+            self.on_t3_expired(now, expired);
         }
         self.receiver.handle_timeout(now);
         self.on_reconfig_timer(now);
         self.on_heartbeat_timer(now);
+        self.on_path_mtu_timer(now);
         self.settle(now);
         #[cfg(any(test, feature = "__fuzzing"))]
         assert!(self.poll_timeout().is_none_or(|next| next > now), "a timer in the past");
@@ -239,7 +243,8 @@ impl Association {
             | Phase::ShutdownReceived { .. } => None,
         };
         let halves = earliest(self.sender.poll_timeout(), self.receiver.poll_timeout());
-        let rest = earliest(self.reset.deadline(), self.prober.deadline());
+        let path = earliest(self.prober.deadline(), self.path_mtu.deadline());
+        let rest = earliest(self.reset.deadline(), path);
         earliest(phase, earliest(halves, rest))
     }
 
@@ -277,7 +282,7 @@ impl Association {
             local_rwnd: self.receiver.window(),
             bytes_in_flight: sender.bytes_in_flight,
             unacknowledged_chunks: self.sender.unacknowledged_chunks(),
-            mtu: self.config.max_packet_size,
+            mtu: self.path_mtu.size(),
         }
     }
 
@@ -510,6 +515,7 @@ impl Association {
         self.sender.close();
         self.reset.clear();
         self.prober.stop();
+        self.path_mtu.stop();
         // An ABORT or SHUTDOWN COMPLETE that was queued for this very end must still leave.
         self.control.keep_last_words();
     }

@@ -20,7 +20,7 @@ impl Association {
         match &self.phase {
             Phase::Idle | Phase::CookieWait { .. } => self.end(now, CloseReason::LocalShutdown),
             Phase::CookieEchoed { .. } => {
-                self.abort_with(now, Fault::UserInitiatedAbort, CloseReason::LocalShutdown);
+                self.abort_with(now, Some(Fault::UserInitiatedAbort), CloseReason::LocalShutdown);
             }
             Phase::Established { tcb } => {
                 let tcb = *tcb;
@@ -120,7 +120,7 @@ impl Association {
     /// RFC 9260 §3.3.8: SHUTDOWN acknowledges as far as it goes; that it has no gap blocks means nothing.
     fn take_cumulative(&mut self, now: Instant, shutdown: &Shutdown) {
         match self.sender.handle_cumulative(now, shutdown.cumulative_tsn) {
-            SackOutcome::Processed(acked) => self.note_acked(&acked),
+            SackOutcome::Processed(acked) => self.note_acked(now, &acked),
             // A number that was never sent is ignored, the SHUTDOWN is not.
             SackOutcome::Stale | SackOutcome::Invalid => {}
         }
@@ -179,7 +179,7 @@ impl Association {
             Phase::ShutdownSent { t5, t2, .. } => {
                 if t5.expire(now) {
                     let reason = CloseReason::Timeout(TimeoutKind::Shutdown);
-                    return self.abort_with(now, Fault::UserInitiatedAbort, reason);
+                    return self.abort_with(now, Some(Fault::UserInitiatedAbort), reason);
                 }
                 (t2, Control::Shutdown)
             }

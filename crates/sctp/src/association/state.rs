@@ -110,6 +110,10 @@ impl Phase {
         }
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::Ended { .. })
+    }
+
     /// Whether the shutdown was asked for here.
     pub(super) fn shuts_down(&self) -> bool {
         match self {

@@ -53,7 +53,8 @@ pub struct Stats {
     pub bytes_in_flight: usize,
     /// DATA chunks sent that the last acknowledgement does not cover.
     pub unacknowledged_chunks: usize,
-    /// Largest packet in bytes.
+    /// Largest packet in bytes, for now: less than [`Config::max_packet_size`](crate::Config::max_packet_size) while the
+    /// path seems to be narrow.
     pub mtu: usize,
 }
 

@@ -7,7 +7,7 @@ use super::handshake::our_parameters;
 use super::state::Tcb;
 use crate::wire::{
     Abort, Checksum, Chunk, CookieAck, CookieEcho, ErrorChunk, Header, Heartbeat, Init, PacketWriter,
-    Parameter, Parameters, ReConfig, ReconfigParameters, Shutdown, ShutdownAck, ShutdownComplete,
+    Parameter, Parameters, ReConfig, ReconfigParameters, Shutdown, ShutdownAck, ShutdownComplete, WriteChunk,
 };
 use crate::wire::{Cause, Causes};
 use bytes::BytesMut;
@@ -63,13 +63,21 @@ impl Association {
 
     /// Everything that may share a packet.
     fn write_bundle(&mut self, now: Instant, buffer: &mut BytesMut, tcb: &Tcb, data: bool) -> bool {
-        let mut max_size = self.config.max_packet_size;
+        let mut max_size = self.path_mtu.size();
+        if data && self.control.is_empty() && !(self.phase.takes_data() && self.receiver.sack_due()) {
+            // RFC 9260 §6.9: what was fragmented for a larger size keeps it, and goes alone.
+            max_size = max_size.max(self.sender.next_lost_size());
+        }
         // RFC 9653: never on a packet with COOKIE ECHO.
         let mut checksum = if tcb.capabilities.zero_checksum { Checksum::Zero } else { Checksum::Crc32c };
         if let (Some(Control::CookieEcho), Some(cookie)) = (self.control.front(), self.phase.cookie()) {
             checksum = Checksum::Crc32c;
             // A cookie that is larger than a packet goes alone and takes its chance with fragmentation below.
             max_size = max_size.max(cookie.len().next_multiple_of(4) + Header::LEN + 4);
+        }
+        if let Some(Control::HeartbeatAck { info, others }) = self.control.front() {
+            // As large as the question: that may be what the peer wants to know.
+            max_size = max_size.max(Header::LEN + Heartbeat { info, others }.len().next_multiple_of(4));
         }
         let mut packet = PacketWriter::new(buffer, self.header(tcb.peer_tag), max_size);
         self.write_control(&mut packet);
@@ -129,7 +137,8 @@ impl Association {
             | Control::InitAck(_)
             | Control::Abort { .. }
             | Control::ShutdownComplete { .. }
-            | Control::StaleCookie { .. } => false,
+            | Control::StaleCookie { .. }
+            | Control::PathProbe { .. } => false,
         }
     }
 
@@ -141,7 +150,8 @@ impl Association {
             Control::InitAck(ack) => ack.peer_tag,
             Control::Abort { tag, .. }
             | Control::ShutdownComplete { tag, .. }
-            | Control::StaleCookie { tag, .. } => *tag,
+            | Control::StaleCookie { tag, .. }
+            | Control::PathProbe { tag, .. } => *tag,
             Control::Init
             | Control::CookieEcho
             | Control::CookieAck
@@ -165,6 +175,9 @@ impl Association {
             }
             Control::StaleCookie { staleness, .. } => {
                 packet.push(&ErrorChunk { causes: Causes::new(&[Cause::StaleCookie(*staleness)]) })
+            }
+            Control::PathProbe { nonce, .. } => {
+                packet.push(&Heartbeat { info: &self.probe_info(*nonce), others: &[] })
             }
             Control::CookieEcho
             | Control::CookieAck

@@ -121,6 +121,10 @@ impl Controller for NewReno {
         *self = Self::new(self.config, max_chunk);
     }
 
+    fn set_max_chunk(&mut self, max_chunk: usize) {
+        self.max_chunk = max_chunk;
+    }
+
     fn cwnd(&self) -> usize {
         self.cwnd
     }

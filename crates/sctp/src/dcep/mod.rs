@@ -123,6 +123,16 @@ impl Channels {
         self.settle(now);
     }
 
+    /// See [`Association::assume_narrow_path`].
+    pub fn assume_narrow_path(&mut self) {
+        self.association.assume_narrow_path();
+    }
+
+    /// See [`Association::packet_refused`].
+    pub fn packet_refused(&mut self, size: usize) {
+        self.association.packet_refused(size);
+    }
+
     /// See [`Association::set_max_send_message_size`].
     pub fn set_max_send_message_size(&mut self, max: Option<usize>) {
         self.association.set_max_send_message_size(max);

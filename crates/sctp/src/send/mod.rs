@@ -8,7 +8,7 @@ mod scheduler;
 mod sender;
 mod tsn_set;
 
-pub(crate) use sender::{Acked, SackOutcome, Sender, SenderConfig, SenderEvent, Terms};
+pub(crate) use sender::{Acked, SackOutcome, Sender, SenderConfig, SenderEvent, T3Expired, Terms};
 
 use crate::StreamId;
 use std::time::Duration;

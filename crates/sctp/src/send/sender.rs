@@ -9,7 +9,7 @@ mod transmit;
 pub(crate) use config::{SenderConfig, Terms};
 pub(crate) use report::{Acked, SackOutcome, SenderEvent, SenderStats, T3Expired};
 
-use super::chunk::{Format, charge};
+use super::chunk::{Chunk, Format, charge};
 use super::outstanding::Outstanding;
 use super::queue::{Part, Queue, Standing};
 use super::resent::Resent;
@@ -47,6 +47,8 @@ pub(crate) struct Sender {
     probing: Option<u32>,
     /// Whether a SACK came since T3 expired last.
     heard: bool,
+    /// Expirations of T3 since the last SACK, and when the first of them was.
+    unheard: Option<(u32, Instant)>,
     /// PMDCS: the largest DATA or I-DATA chunk, header included.
     max_chunk: usize,
     max_message: Option<usize>,
@@ -105,6 +107,7 @@ impl Sender {
             probe_due: false,
             probing: None,
             heard: false,
+            unheard: None,
             max_chunk,
             max_message: None,
             a_rwnd: 0,
@@ -236,6 +239,7 @@ impl Sender {
         self.rto.reset();
         self.use_packets_of(max_packet);
         self.recovery = None;
+        self.unheard = None;
         self.fast_packet = false;
         self.single_packet = false;
         self.window_full_below = 0;
@@ -243,6 +247,30 @@ impl Sender {
             self.arm_t3(now);
         }
         self.begin_opportunity(now);
+    }
+
+    /// The same path carries packets of another size; what is known of it otherwise still holds.
+    pub(crate) fn set_packet_size(&mut self, max_packet: usize) {
+        self.set_max_chunk(max_packet);
+        self.congestion.set_max_chunk(self.max_chunk);
+    }
+
+    /// The peer has just answered something else: T3-rtx expires one RTO from now, unless it does earlier.
+    pub(crate) fn hasten_t3(&mut self, now: Instant) {
+        if self.t3.deadline().is_some_and(|deadline| deadline > now + self.rto.current()) {
+            self.arm_t3(now);
+        }
+    }
+
+    /// The size of a packet with nothing but the chunk that the peer needs first; 0 if it needs none.
+    pub(crate) fn first_packet_size(&self) -> usize {
+        self.outstanding.first_needed().map_or(0, |chunk| self.packet_size(chunk))
+    }
+
+    /// The same of the chunk that is sent again next.
+    pub(crate) fn next_lost_size(&mut self) -> usize {
+        let lost = self.outstanding.next_lost();
+        lost.and_then(|number| self.outstanding.chunk(number)).map_or(0, |chunk| self.packet_size(chunk))
     }
 
     /// SHUTDOWN-PENDING or SHUTDOWN-RECEIVED: the last chunk asks for a SACK at once (RFC 7053).
@@ -458,9 +486,17 @@ impl Sender {
         Err(SendError::BufferFull { len: full - max, max })
     }
 
-    fn use_packets_of(&mut self, max_packet: usize) {
+    fn packet_size(&self, chunk: &Chunk) -> usize {
+        Header::LEN + self.outstanding.format().chunk_size(chunk.data.len())
+    }
+
+    fn set_max_chunk(&mut self, max_packet: usize) {
         self.max_chunk = max_chunk(max_packet);
         self.queue.set_fragment(self.max_chunk - self.outstanding.format().header_len());
+    }
+
+    fn use_packets_of(&mut self, max_packet: usize) {
+        self.set_max_chunk(max_packet);
         self.congestion.on_path_change(self.max_chunk);
     }
 

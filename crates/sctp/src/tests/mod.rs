@@ -6,6 +6,7 @@ mod determinism;
 mod ending;
 mod flow;
 mod handshake;
+mod path_mtu;
 mod random;
 mod recovery;
 

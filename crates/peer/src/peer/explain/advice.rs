@@ -91,7 +91,8 @@ fn dtls_advice(reason: &dtls::CloseReason) -> &'static str {
         }
         Reason::NoExtendedMasterSecret => "the peer needs a DTLS stack that knows RFC 7627",
         Reason::HandshakeTimeout { .. } => {
-            "checks pass, the handshake does not: has the peer set our description? Packets of 1280 bytes must get through"
+            "checks pass, the handshake does not: has the peer set our description? Packets of 1280 bytes should get through, \
+             and those of 576 must"
         }
         Reason::RemoteAlert(_) | Reason::HandshakeFailed { .. } => "the log of the peer may say more",
         _ => "make a new connection",
@@ -102,13 +103,14 @@ fn sctp_advice(reason: &sctp::CloseReason) -> &'static str {
     use sctp::{CloseReason as Reason, TimeoutKind};
     match reason {
         Reason::RemoteAbort { .. } => "the peer gave up the association: its log may say more",
+        Reason::PathMtu { .. } => {
+            "the path carries no packets of 1280 bytes, perhaps because of a tunnel (VPN) on it: raise its MTU to 1280 or more"
+        }
         Reason::RemoteViolation(_) => "the peer's SCTP stack has a fault, or is hostile",
         Reason::Timeout(TimeoutKind::Init | TimeoutKind::CookieEcho) => {
             "does the peer use the SCTP port of its description?"
         }
-        Reason::Timeout(_) => {
-            "small packets pass, others do not: packets of 1280 bytes must get through, in both directions"
-        }
+        Reason::Timeout(_) => "checks pass, SCTP's packets do not: the log of the peer may say more",
         _ => "make a new connection",
     }
 }

@@ -20,6 +20,8 @@ pub struct Explanation {
     pub finding: Finding,
     /// Why the connection failed or ended, if it did.
     pub close_reason: Option<CloseReason>,
+    /// Bytes that `send` has accepted and the peer has not acknowledged; after the end, what it was then.
+    pub undelivered: usize,
     /// Our candidates.
     pub local_candidates: Vec<Candidate>,
     /// The candidates of the peer that are in use: those it signalled and those its checks came from.
@@ -113,6 +115,7 @@ impl Peer {
         Explanation {
             finding: self.finding(),
             close_reason: self.close_reason().cloned(),
+            undelivered: self.undelivered(),
             local_candidates: self.ice.local_candidates().to_vec(),
             remote_candidates: self.ice.remote_candidates().to_vec(),
             candidates_ignored: self.ice.stats().candidates_ignored,
@@ -312,6 +315,11 @@ impl fmt::Display for Explanation {
             (Some(_), _) => "failed, ",
         };
         write!(f, "{outcome}{stage}: {}", self.finding)?;
+        match (&self.close_reason, self.undelivered) {
+            // Of a close by this side the reason says it.
+            (None | Some(CloseReason::Local { .. }), _) | (_, 0) => {}
+            (Some(_), undelivered) => write!(f, "\nnot delivered: {undelivered} bytes")?,
+        }
         if !self.advice().is_empty() {
             write!(f, "\nwhat to do: {}", self.advice())?;
         }

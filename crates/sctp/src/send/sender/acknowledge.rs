@@ -68,6 +68,7 @@ impl Sender {
     /// Everything that follows from an acknowledgement; `flight` is what was in flight before it.
     fn settle(&mut self, now: Instant, cumulative: u64, flight: usize, applied: Applied) -> SackOutcome {
         self.heard = true;
+        self.unheard = None;
         if let Some(rtt) = applied.rtt {
             self.rto.sample(rtt);
         }
@@ -130,6 +131,9 @@ impl Sender {
     /// RFC 9260 §6.3.3, and the end of fast recovery, without which cwnd could not grow again.
     pub(super) fn on_t3_expired(&mut self, now: Instant) -> T3Expired {
         self.counters.t3_expirations += 1;
+        let (unheard, since) =
+            self.unheard.map_or((1, now), |(count, since)| (count.saturating_add(1), since));
+        self.unheard = Some((unheard, since));
         // RFC 9260 §6.1 A: "If the sender continues to receive SACK chunks from the peer while doing zero window probing,
         // the unacknowledged window probes SHOULD NOT increment the error counter". "Zero window probing does not affect
         // the calculation of cwnd."
@@ -157,7 +161,7 @@ impl Sender {
         self.arm_t3(now);
         self.begin_opportunity(now);
         debug!(closed, counts_as_error, rto = ?self.rto.current(), cwnd = self.congestion.cwnd(), "T3-rtx expired");
-        T3Expired { counts_as_error }
+        T3Expired { counts_as_error, unheard, since }
     }
 
     /// A SACK opened the window and did not acknowledge the probe: it was dropped, so it leaves again at once instead of

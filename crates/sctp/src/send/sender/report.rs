@@ -1,7 +1,7 @@
 //! What the sending half tells the association.
 
 use crate::StreamId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What became of a SACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub(crate) struct Acked {
 pub(crate) struct T3Expired {
     /// Whether it counts as an error of the association (RFC 9260 §8.1); an answered probe of a closed window does not.
     pub(crate) counts_as_error: bool,
+    /// How many times in a row it expired without a SACK between.
+    pub(crate) unheard: u32,
+    /// When it did so first.
+    pub(crate) since: Instant,
 }
 
 /// For the application, by way of the association.

@@ -163,14 +163,14 @@ fn a_closed_window_is_probed() {
     while bench.now - begin < Duration::from_secs(600) {
         bench.sack(0, &[]);
         let (wait, expired) = bench.run_to_deadline();
-        assert_eq!(expired, Some(T3Expired { counts_as_error: false }));
+        assert_eq!(expired.map(|expired| expired.counts_as_error), Some(false));
         assert_eq!(bench.tsns(), [[0]], "one chunk");
         waits.push(wait.as_millis());
     }
     assert_eq!(waits[..6], [1000, 2000, 4000, 8000, 10_000, 10_000]);
     assert_eq!(bench.sender.stats().cwnd, cwnd);
     // The peer answers no more.
-    assert_eq!(bench.run_to_deadline().1, Some(T3Expired { counts_as_error: true }));
+    assert_eq!(bench.run_to_deadline().1.map(|expired| expired.counts_as_error), Some(true));
     bench.tsns();
     // It opens its window; the probe was dropped, so it leaves again at once.
     bench.a_rwnd = WINDOW;
@@ -276,7 +276,7 @@ fn t3_starts_over_with_one_packet() {
     assert!(bench.sender.recovery.is_some());
     assert_eq!(bench.tsns(), [[0], [1]]);
     let (wait, expired) = bench.run_to_deadline();
-    assert_eq!((wait, expired), (ms(500), Some(T3Expired { counts_as_error: true })));
+    assert_eq!((wait, expired.map(|expired| expired.counts_as_error)), (ms(500), Some(true)));
     let stats = bench.sender.stats();
     assert_eq!((stats.cwnd, stats.ssthresh, stats.bytes_in_flight), (CHUNK, 10 * CHUNK, 0));
     assert_eq!((stats.rto, stats.t3_expirations), (ms(1000), 1));

@@ -143,7 +143,8 @@ fn kind() -> impl Strategy<Value = Kind> {
 }
 
 fn weather(with_blackouts: bool) -> impl Strategy<Value = Weather> {
-    let mtu = prop_oneof![4 => Just(None), 1 => Just(Some(700)), 1 => Just(Some(1191))];
+    // A narrower path may end the association, which these users do not expect.
+    let mtu = prop_oneof![4 => Just(None), 1 => Just(Some(1191))];
     let blackout = prop::bool::weighted(if with_blackouts { 0.15 } else { 0.0 });
     (0_u8..40, 0_u8..30, 0_u8..20, 0_u8..5, mtu, blackout).prop_map(
         |(loss, reorder, duplicate, corrupt, mtu, blackout)| Weather {

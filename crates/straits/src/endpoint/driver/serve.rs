@@ -105,7 +105,7 @@ impl Driver {
         self.outcome.deliver();
         self.timers.set(key, deadline);
         let built = self.batch.len();
-        self.send(key, now);
+        self.send(key);
         self.do_chores(key, now);
         if is_over && is_drained && !self.is_blocked(key) {
             self.detach(key);
@@ -119,7 +119,7 @@ impl Driver {
         self.connections.get(&key).is_some_and(|connection| connection.blocked_on.is_some())
     }
 
-    fn send(&mut self, key: Key, now: Instant) {
+    fn send(&mut self, key: Key) {
         let mut start = 0;
         for run in self.runs.drain(..) {
             let contents = &self.batch[start..start + run.size];
@@ -153,7 +153,7 @@ impl Driver {
                     if let Some(connection) = self.connections.get(&key) {
                         let size = run.segment_size.unwrap_or(run.size);
                         let mut state = connection.inner.lock();
-                        state.peer.handle_too_large(now, size);
+                        state.peer.handle_too_large(size);
                         state.peer.count_discarded(run.route, run.size, run.segment_size);
                     }
                 }
