@@ -26,8 +26,19 @@ pub struct Stack {
     pub reads: bool,
     /// Sizes of the datagrams of each run that was sent.
     pub runs: Vec<Vec<usize>>,
+    /// How its clock differs from that of the network.
+    pub clock: Clock,
     outbox: VecDeque<Datagram>,
     buffer: BytesMut,
+}
+
+/// A clock that may be wrong.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    /// It shows a later time.
+    Ahead(Duration),
+    /// It stands still, and no timer fires.
+    Stopped(Instant),
 }
 
 impl Stack {
@@ -39,8 +50,17 @@ impl Stack {
             received: Vec::new(),
             reads: true,
             runs: Vec::new(),
+            clock: Clock::Ahead(Duration::ZERO),
             outbox: VecDeque::new(),
             buffer: BytesMut::new(),
+        }
+    }
+
+    /// What its clock shows.
+    pub fn time(&self, now: Instant) -> Instant {
+        match self.clock {
+            Clock::Ahead(by) => now + by,
+            Clock::Stopped(at) => at,
         }
     }
 
@@ -103,17 +123,20 @@ impl Stack {
 
 impl Endpoint for Stack {
     fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
+        let now = self.time(now);
         let route = Route { local: datagram.destination, remote: datagram.source };
         self.peer.handle_datagram(now, route, &datagram.payload);
         self.pump(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        let now = self.time(now);
         self.peer.handle_timeout(now);
         self.pump(now);
     }
 
     fn poll_transmit(&mut self, now: Instant) -> Option<Datagram> {
+        let now = self.time(now);
         self.pump(now);
         if self.outbox.is_empty()
             && let Some(transmit) = self.peer.poll_transmit(now, 10, &mut self.buffer)
@@ -136,7 +159,10 @@ impl Endpoint for Stack {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.peer.poll_timeout()
+        match self.clock {
+            Clock::Ahead(by) => self.peer.poll_timeout()?.checked_sub(by),
+            Clock::Stopped(_) => None,
+        }
     }
 }
 
