@@ -41,6 +41,22 @@ pub(super) enum Sent {
     Refused,
 }
 
+impl From<&io::Error> for Sent {
+    /// What an error of a send means. None ends the socket, nor a connection: a path that is gone is found out by those who
+    /// wait for answers, and all else may pass.
+    fn from(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            Self::Blocked
+        } else if quinn_udp::is_msg_size_err(error) {
+            Self::TooLarge
+        } else {
+            // EPERM, of a packet filter; ENOBUFS, of a full queue; ECONNREFUSED, of a datagram before this one; no route;
+            // an interface that is down.
+            Self::Refused
+        }
+    }
+}
+
 impl Socket {
     /// Binds `address`; an IPv6 socket takes no IPv4. The buffers get up to `buffer_size` bytes, as far as the system
     /// allows.
@@ -144,11 +160,9 @@ impl Socket {
         let Err(error) = self.io.try_io(Interest::WRITABLE, write) else {
             return Sent::Done;
         };
-        if error.kind() == io::ErrorKind::WouldBlock {
-            return Sent::Blocked;
-        }
-        if quinn_udp::is_msg_size_err(&error) {
-            return Sent::TooLarge;
+        let sent = Sent::from(&error);
+        if sent != Sent::Refused {
+            return sent;
         }
         tracing::debug!(%error, route = ?run.route, size = contents.len(), "send refused");
         match run.segment_size {
@@ -210,6 +224,61 @@ mod tests {
             let (len, from) = receiver.recv_from(&mut buffer).await.unwrap();
             assert_eq!((&buffer[..len], from), (expected, socket.local()));
         }
+    }
+
+    /// Linux's numbers (errno.h).
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn errors_of_a_send() {
+        let expected = [
+            ("EPERM", 1, Sent::Refused),
+            ("EAGAIN", 11, Sent::Blocked),
+            ("EACCES", 13, Sent::Refused),
+            ("EINVAL", 22, Sent::Refused),
+            ("EMSGSIZE", 90, Sent::TooLarge),
+            ("EADDRNOTAVAIL", 99, Sent::Refused),
+            ("ENETDOWN", 100, Sent::Refused),
+            ("ENETUNREACH", 101, Sent::Refused),
+            ("ENOBUFS", 105, Sent::Refused),
+            ("ECONNREFUSED", 111, Sent::Refused),
+            ("EHOSTUNREACH", 113, Sent::Refused),
+        ];
+        for (name, number, sent) in expected {
+            assert_eq!(Sent::from(&io::Error::from_raw_os_error(number)), sent, "{name}");
+        }
+    }
+
+    /// What the system refuses for good (EACCES: broadcast was not asked for), or answers by ICMP (a closed port), is lost;
+    /// what follows for others is not.
+    #[tokio::test]
+    async fn refused_datagrams_leave_the_socket_as_it_was() {
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+        let mut socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), 1 << 20).unwrap();
+        poll_fn(|cx| socket.io.poll_send_ready(cx)).await.unwrap();
+        let mut send = |remote: SocketAddr, contents: &[u8]| {
+            let route = Route { local: socket.local(), remote };
+            socket.send(Run { route, size: contents.len(), segment_size: None }, contents)
+        };
+        let open = receiver.local_addr().unwrap();
+        for n in 0..3 {
+            assert_eq!(send((Ipv4Addr::BROADCAST, 9).into(), b"nowhere"), Sent::Refused);
+            assert_eq!(send(closed, b"nobody"), Sent::Done);
+            assert_eq!(send(open, &[n]), Sent::Done);
+        }
+        let mut buffer = [0; 16];
+        for n in 0..3 {
+            let (len, _) = receiver.recv_from(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[..len], [n]);
+        }
+        // Nor does what came back for the closed port keep it from reading.
+        let address = socket.local();
+        receiver.send_to(b"back", address).await.unwrap();
+        let mut metas = [RecvMeta::default()];
+        let mut slot = [0; 16];
+        let count =
+            poll_fn(|cx| socket.poll_recv(cx, &mut [IoSliceMut::new(&mut slot)], &mut metas)).await.unwrap();
+        assert_eq!((count, &slot[..metas[0].len]), (1, &b"back"[..]));
     }
 
     #[tokio::test]
