@@ -328,6 +328,25 @@ fn peer_that_vanishes_during_the_set_up() {
     assert!(stages.is_sorted(), "{stages:?}");
 }
 
+/// It has answered the first check, and nothing since: no pair was nominated, and it is gone all the same.
+#[test]
+fn peer_that_vanishes_behind_its_first_answer() {
+    let mut net = strangers(seed());
+    let now = net.now();
+    net.a.peer.open_channel(now, labelled("sendChannel")).unwrap();
+    let mut answers = 0;
+    net.b_to_a.set_filter(move |_, _| {
+        answers += 1;
+        if answers == 1 { Verdict::Pass } else { Verdict::Drop }
+    });
+    negotiate(&mut net);
+    net.run_for(SECOND);
+    assert_eq!(net.a.peer.explain().finding, Finding::NotNominated);
+    net.run_for(30 * SECOND);
+    assert_eq!(net.a.peer.state(), PeerState::Failed);
+    assert_eq!(net.a.peer.explain().finding, Finding::PeerGone);
+}
+
 /// Checks work, and the rest does not: DTLS ends by its own bound, with its own reason.
 #[test]
 fn only_checks_pass() {

@@ -191,7 +191,9 @@ impl Peer {
         let is_valid =
             |pair: &CandidatePair| pair.state == CandidatePairState::Succeeded && !pair.is_nominated;
         if pairs.iter().any(is_valid) {
-            return Finding::NotNominated;
+            // What was answered once and was not again until ICE gave up.
+            let is_gone = checks && self.close_reason().is_some();
+            return if is_gone { Finding::PeerGone } else { Finding::NotNominated };
         }
         if stats.unauthenticated > 0 {
             return Finding::CredentialsDiffer { dropped: stats.unauthenticated };
