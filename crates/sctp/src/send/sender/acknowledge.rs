@@ -140,6 +140,8 @@ impl Sender {
         let closed = self.is_window_closed();
         let counts_as_error = !(closed && std::mem::take(&mut self.heard));
         if closed {
+            // A probe that nobody has room for says nothing of the path.
+            self.unheard = None;
             self.probing = Some(self.probing.map_or(0, |repeated| repeated.saturating_add(1)));
         } else {
             self.probing = None;
@@ -161,6 +163,7 @@ impl Sender {
         self.arm_t3(now);
         self.begin_opportunity(now);
         debug!(closed, counts_as_error, rto = ?self.rto.current(), cwnd = self.congestion.cwnd(), "T3-rtx expired");
+        let unheard = if closed { 0 } else { unheard };
         T3Expired { counts_as_error, unheard, since }
     }
 
