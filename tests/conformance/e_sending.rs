@@ -338,7 +338,7 @@ fn item_104_window_of_a_slow_reader_opens() {
 fn item_105_nothing_waits_without_a_timer() {
     for round in 0..30 {
         let mut rng = ChaCha12Rng::seed_from_u64(seed().wrapping_add(round));
-        let mut peer = with_window(quiet().max_retransmits(u32::MAX), 20_000, 0);
+        let mut peer = with_window(quiet().max_retransmits(u32::MAX).black_hole_detection(false), 20_000, 0);
         let (mut end, mut total) = (0, 0);
         for _ in 0..200 {
             match rng.random_range(0..4) {

@@ -258,7 +258,7 @@ fn item_128_payload_protocol_identifier_sent() {
 
 /// An engine with packets of this size, and what it sends for one message.
 fn fragments_of(packet_size: usize, len: usize) -> (RawPeer, Vec<Chunk>) {
-    let mut peer = RawPeer::new(quiet().max_packet_size(packet_size));
+    let mut peer = RawPeer::new(quiet().max_packet_size(packet_size).black_hole_detection(false));
     peer.max_packet_size = packet_size;
     peer.open();
     peer.user_sends(0, &patterned(1, len));

@@ -10,7 +10,8 @@ const IN_FLIGHT: usize = 16 + PAYLOAD;
 
 /// An engine with so many messages outstanding, one in each packet.
 fn outstanding(count: u32) -> RawPeer {
-    let mut peer = RawPeer::passive(Config::default().heartbeat_interval(Duration::ZERO));
+    let mut peer =
+        RawPeer::passive(Config::default().heartbeat_interval(Duration::ZERO).black_hole_detection(false));
     for n in 0..count {
         peer.user_sends(0, &[1; PAYLOAD]);
         let sent = peer.replies();

@@ -12,7 +12,7 @@ const RTO: Duration = Duration::from_millis(500);
 
 /// Without heartbeats, so that all timers of a sender are T3's.
 fn quiet() -> Config {
-    Config::default().heartbeat_interval(Duration::ZERO)
+    Config::default().heartbeat_interval(Duration::ZERO).black_hole_detection(false)
 }
 
 fn established() -> RawPeer {

@@ -183,7 +183,7 @@ impl Run {
                 }
             }
             128..144 => end.peer.restart_ice(now),
-            144..160 => end.peer.handle_too_large(now, 1200),
+            144..160 => end.peer.handle_too_large(1200),
             160..176 => {
                 if let Some(route) = end.peer.selected_route() {
                     end.peer.count_discarded(route, 1200, None);

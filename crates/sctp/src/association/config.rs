@@ -15,6 +15,7 @@ pub struct Config {
     pub(crate) local_port: u16,
     pub(crate) remote_port: u16,
     pub(crate) max_packet_size: usize,
+    pub(crate) black_hole_detection: bool,
     pub(crate) outgoing_streams: u16,
     pub(crate) incoming_streams: u16,
     pub(crate) receive_window: usize,
@@ -56,6 +57,7 @@ impl Default for Config {
             local_port: WEBRTC_PORT,
             remote_port: WEBRTC_PORT,
             max_packet_size: BASE_PACKET_SIZE,
+            black_hole_detection: true,
             outgoing_streams: u16::MAX,
             incoming_streams: u16::MAX,
             receive_window: 4 << 20,
@@ -93,12 +95,13 @@ impl Default for Config {
 
 impl Config {
     /// The timer and window values of RFC 9260 §16 and §7.2.1 to the letter: RTO 1 s initial, 1 s minimum, 60 s
-    /// maximum and an initial congestion window of four packets.
+    /// maximum and an initial congestion window of four packets. T3-rtx leads to nothing but what its §6.3.3 says.
     pub fn strict() -> Self {
         Self { strict: true, ..Self::default() }
             .rto_initial(Duration::from_secs(1))
             .rto_min(Duration::from_secs(1))
             .rto_max(Duration::from_secs(60))
+            .black_hole_detection(false)
     }
 
     /// SCTP port of this side (`a=sctp-port` of the local description).
@@ -124,6 +127,16 @@ impl Config {
     /// and packets vanish on narrow paths; too small wastes headers. Clamped to 512…65535.
     pub fn max_packet_size(mut self, value: usize) -> Self {
         self.max_packet_size = value.clamp(MIN_PACKET_SIZE, usize::from(u16::MAX));
+        self
+    }
+
+    /// Notice when the path does not carry full packets, and send smaller ones (RFC 8899 §4.3)?
+    ///
+    /// Default true: what is on its way and too large then ends the association with
+    /// [`CloseReason::PathMtu`](crate::CloseReason::PathMtu). With false, large packets are repeated until the peer is given
+    /// up. Off in [`strict`](Self::strict), because RFC 9260 §6.3.3 knows of no HEARTBEAT when T3-rtx expires.
+    pub fn black_hole_detection(mut self, value: bool) -> Self {
+        self.black_hole_detection = value;
         self
     }
 

@@ -96,6 +96,17 @@ impl Association {
 
     /// T3-rtx expired.
     pub(super) fn on_t3_expired(&mut self, now: Instant, expired: T3Expired) {
+        if self.config.black_hole_detection && self.meets_black_hole(now, &expired) {
+            return;
+        }
+        if expired.counts_as_error {
+            self.count_error(now, TimeoutKind::Retransmissions);
+        }
+    }
+
+    /// Makes packets smaller and asks whether small ones get through, if need be. `true`: they do, and the large one that is
+    /// on its way does not, so that this is the end.
+    fn meets_black_hole(&mut self, now: Instant, expired: &T3Expired) -> bool {
         let packet = self.sender.first_packet_size();
         let is_large = packet > NARROW_PACKET;
         if expired.unheard <= 1 || self.path_mtu.small.take().is_some() {
@@ -104,17 +115,16 @@ impl Association {
         if expired.unheard > 1 {
             self.assume_narrow_path();
         }
-        if is_large && self.is_black_hole(now, packet, &expired) {
-            return self.abort_with(now, None, CloseReason::PathMtu { packet });
+        if is_large && self.is_black_hole(now, packet, expired) {
+            self.abort_with(now, None, CloseReason::PathMtu { packet });
+            return true;
         }
         if is_large && expired.unheard > 1 && self.phase.sends_data() {
             let nonce = self.random.generator().next_u64();
             self.path_mtu.small = Some(Small { nonce, sent: now });
             self.control.push(Control::Heartbeat { nonce });
         }
-        if expired.counts_as_error {
-            self.count_error(now, TimeoutKind::Retransmissions);
-        }
+        false
     }
 
     /// Whether a large packet was lost, and a small one was not, so often in a row that it cannot be chance.
