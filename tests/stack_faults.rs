@@ -35,7 +35,8 @@ fn texts(count: usize) -> Vec<String> {
 fn exchange(net: &mut Net, ours: ChannelId, theirs: ChannelId, within: Duration) {
     let sent = texts(100);
     let now = net.now();
-    (net.a.received.clear(), net.b.received.clear());
+    net.a.received.clear();
+    net.b.received.clear();
     for text in &sent {
         net.a.send(now, ours, text);
         net.b.send(now, theirs, text);
@@ -244,7 +245,8 @@ fn clock_jumps_ahead() {
         net.a.clock = Clock::Ahead(seconds * SECOND);
         let sent = texts(50);
         let (there, here) = (net.now(), net.a.time(net.now()));
-        (net.a.received.clear(), net.b.received.clear());
+        net.a.received.clear();
+        net.b.received.clear();
         for text in &sent {
             net.a.send(here, ours, text);
             net.b.send(there, theirs, text);
