@@ -92,9 +92,11 @@ async fn killed(connection: &PeerConnection, at: At, victim_offers: bool) -> Dat
         connection.set_remote_description(answer).await.unwrap();
     }
     victim.says("connected").await;
-    if at == At::Connected && channel.is_some() {
+    if at == At::Connected
+        && let Some(channel) = channel
+    {
         victim.kill().await;
-        return channel.unwrap();
+        return channel;
     }
     victim.says("open").await;
     let channel = match channel {

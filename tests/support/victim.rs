@@ -38,7 +38,7 @@ async fn main() {
         channel.recv().await.unwrap();
         say("read");
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// With its candidates.
