@@ -86,11 +86,8 @@ impl Run {
             80..88 => self.lose(side, script.byte()),
             88..104 => drop(self.deliver_all()),
             104..116 => self.pass(Duration::from_millis(script.byte().into())),
-            _ => {
-                if let Some(deadline) = self.ends[side].channels.poll_timeout() {
-                    self.pass(deadline.saturating_duration_since(self.now));
-                }
-            }
+            // Of either end: one that waits for the other only would give up on it before the other's turn.
+            _ => drop(self.pass_to_deadline()),
         }
     }
 
@@ -183,6 +180,15 @@ impl Run {
         }
     }
 
+    /// Until something is due at either end; whether anything will be.
+    fn pass_to_deadline(&mut self) -> bool {
+        let deadline = self.ends.iter().filter_map(|end| end.channels.poll_timeout()).min();
+        if let Some(deadline) = deadline {
+            self.pass(deadline.saturating_duration_since(self.now));
+        }
+        deadline.is_some()
+    }
+
     /// What owners do after each input.
     fn settle(&mut self) {
         for side in [0, 1] {
@@ -222,10 +228,9 @@ impl Run {
     fn finish(&mut self) {
         for _ in 0..2000 {
             while self.deliver_all() {}
-            let Some(deadline) = self.ends.iter().filter_map(|end| end.channels.poll_timeout()).min() else {
+            if !self.pass_to_deadline() {
                 return self.judge();
-            };
-            self.pass(deadline.saturating_duration_since(self.now));
+            }
             self.settle();
         }
         panic!("it does not come to rest: {:#?}", self.ends.each_ref().map(|end| &end.channels));

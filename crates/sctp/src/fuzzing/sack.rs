@@ -31,6 +31,8 @@ struct Sent {
     payload: usize,
     /// Reported by a gap block.
     acked: bool,
+    /// Reported once and then no more: that it is reported again is no news before the cumulative TSN covers it.
+    reneged: bool,
     lost: bool,
     misses: u8,
     /// RFC 9260 §7.2.4 (5): it was fast retransmitted, and is not again.
@@ -91,6 +93,7 @@ impl Model {
         for (tsn, chunk) in &mut self.chunks {
             let is_reneged = chunk.acked && !reported.contains(tsn);
             chunk.acked &= !is_reneged;
+            chunk.reneged |= is_reneged;
             let is_missing = is_reneged || (!chunk.acked && !chunk.lost && Some(*tsn) < end);
             if !is_missing || (chunk.is_fast && !is_reneged) {
                 continue;
@@ -116,7 +119,7 @@ impl Model {
         for (tsn, chunk) in &mut self.chunks {
             if !chunk.acked && (*tsn <= cumulative || reported.contains(tsn)) {
                 (chunk.acked, chunk.lost) = (true, false);
-                newly.bytes += chunk.size;
+                newly.bytes += if chunk.reneged && *tsn > cumulative { 0 } else { chunk.size };
                 newly.highest = Some(*tsn);
             }
         }
@@ -219,7 +222,8 @@ impl Run {
     fn note(&mut self, tsn: Tsn, payload: usize, size: usize) {
         let tsn = self.offset(tsn);
         if tsn == self.model.next {
-            let sent = Sent { size, payload, acked: false, lost: false, misses: 0, is_fast: false };
+            let sent =
+                Sent { size, payload, acked: false, reneged: false, lost: false, misses: 0, is_fast: false };
             self.model.chunks.insert(tsn, sent);
             self.model.next += 1;
             self.queued -= payload;
