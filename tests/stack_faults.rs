@@ -269,6 +269,33 @@ fn clock_jumps_ahead() {
     }
 }
 
+/// One side's clock jumps back, which no monotonic one should: what it waits for comes later by so much, and nothing else is
+/// harmed.
+#[test]
+fn clock_jumps_back() {
+    for millis in [1, 500, 3000, 9000] {
+        let (mut net, ours, theirs) = connected(seed());
+        net.run_for(10 * SECOND);
+        send(&mut net, ours, 200_000);
+        net.run_for(Duration::from_millis(20));
+        net.a.clock = Clock::Behind(Duration::from_millis(millis));
+        // Both ways, so that what was sent before the jump is acknowledged, and asked for, behind it.
+        let sent = texts(50);
+        let (there, here) = (net.now(), net.a.time(net.now()));
+        for text in &sent {
+            net.a.send(here, ours, text);
+            net.b.send(there, theirs, text);
+        }
+        net.run_until(60 * SECOND, |net| {
+            net.a.received.len() == sent.len()
+                && arrived(net) == 200_000 + sent.iter().map(String::len).sum::<usize>()
+        });
+        assert!(net.a.texts() == sent);
+        net.run_for(60 * SECOND);
+        assert_eq!((net.a.peer.state(), net.b.peer.state()), (PeerState::Connected, PeerState::Connected));
+    }
+}
+
 /// No timer fires and every input comes at the same moment: what answers to inputs still does. When time goes on, so does
 /// the rest.
 #[test]

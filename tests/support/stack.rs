@@ -37,6 +37,8 @@ pub struct Stack {
 pub enum Clock {
     /// It shows a later time.
     Ahead(Duration),
+    /// It shows an earlier time.
+    Behind(Duration),
     /// It stands still, and no timer fires.
     Stopped(Instant),
 }
@@ -60,6 +62,7 @@ impl Stack {
     pub fn time(&self, now: Instant) -> Instant {
         match self.clock {
             Clock::Ahead(by) => now + by,
+            Clock::Behind(by) => now - by,
             Clock::Stopped(at) => at,
         }
     }
@@ -161,6 +164,7 @@ impl Endpoint for Stack {
     fn poll_timeout(&self) -> Option<Instant> {
         match self.clock {
             Clock::Ahead(by) => self.peer.poll_timeout()?.checked_sub(by),
+            Clock::Behind(by) => self.peer.poll_timeout()?.checked_add(by),
             Clock::Stopped(_) => None,
         }
     }
