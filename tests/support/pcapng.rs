@@ -1,5 +1,6 @@
 //! A reader of pcapng files that shares nothing with the writer; after draft-ietf-opsawg-pcapng.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

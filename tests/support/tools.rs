@@ -14,13 +14,17 @@ pub fn find(tool: &str) -> Option<PathBuf> {
 pub fn find_any(tool: &str, programs: &[&str]) -> Option<PathBuf> {
     let found = programs.iter().find_map(|program| in_path(program));
     if found.is_none() {
-        let missing = programs[0];
-        let required = std::env::var("STRAITS_REQUIRE").unwrap_or_default();
-        assert!(required.split(',').all(|name| name.trim() != tool), "{missing} not found, but required");
-        // What print macros write is kept from the terminal by the test harness.
-        let _ = writeln!(io::stderr(), "skipped: {missing} not found");
+        skip(tool, &format!("{} not found", programs[0]));
     }
     found
+}
+
+/// Says that the test ends here, and why; the tool must not be a required one.
+pub fn skip(tool: &str, why: &str) {
+    let required = std::env::var("STRAITS_REQUIRE").unwrap_or_default();
+    assert!(required.split(',').all(|name| name.trim() != tool), "{why}, but required");
+    // What print macros write is kept from the terminal by the test harness.
+    let _ = writeln!(io::stderr(), "skipped: {why}");
 }
 
 fn in_path(program: &str) -> Option<PathBuf> {
