@@ -21,7 +21,7 @@ pub(super) struct Socket {
 }
 
 /// Datagrams for one route: all of `segment_size` bytes but the last, which may be shorter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) route: Route,
     pub(super) size: usize,
@@ -132,16 +132,18 @@ impl Socket {
         sent
     }
 
-    /// Sends what was kept. `true`: nothing is kept any more.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Sends what was kept, and tells what the system did not take. `true`: nothing is kept any more.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, lost: &mut Vec<(Run, Sent)>) -> bool {
         while let Some((run, contents)) = self.unsent.pop_front() {
             if self.io.poll_send_ready(cx).is_pending() {
                 self.unsent.push_front((run, contents));
                 return false;
             }
-            // Blocked again: that cleared the readiness, and the next round asks to be told.
-            if self.try_send(run, &contents) == Sent::Blocked {
-                self.unsent.push_front((run, contents));
+            match self.try_send(run, &contents) {
+                Sent::Done => {}
+                // That cleared the readiness, and the next round asks to be told.
+                Sent::Blocked => self.unsent.push_front((run, contents)),
+                sent @ (Sent::TooLarge | Sent::Refused) => lost.push((run, sent)),
             }
         }
         true
@@ -216,7 +218,7 @@ mod tests {
         let first = socket.send(Run { route, size: 5, segment_size: Some(2) }, b"aabbc");
         let second = socket.send(Run { route, size: 1, segment_size: None }, b"d");
         assert_eq!((first, second), (Sent::Blocked, Sent::Blocked));
-        poll_fn(|cx| if socket.poll_flush(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+        assert_eq!(flush(&mut socket).await, []);
         assert!(!socket.is_blocked());
         assert_eq!(socket.send(Run { route, size: 1, segment_size: None }, b"e"), Sent::Done);
         let mut buffer = [0; 16];
@@ -224,6 +226,29 @@ mod tests {
             let (len, from) = receiver.recv_from(&mut buffer).await.unwrap();
             assert_eq!((&buffer[..len], from), (expected, socket.local()));
         }
+    }
+
+    async fn flush(socket: &mut Socket) -> Vec<(Run, Sent)> {
+        let mut lost = Vec::new();
+        poll_fn(|cx| if socket.poll_flush(cx, &mut lost) { Poll::Ready(()) } else { Poll::Pending }).await;
+        lost
+    }
+
+    /// What the system does not take of it is told as it would have been at once.
+    #[tokio::test]
+    async fn what_a_blocked_socket_keeps_and_cannot_send_is_told() {
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), 1 << 20).unwrap();
+        let route = |remote| Route { local: socket.local(), remote };
+        let open = route(receiver.local_addr().unwrap());
+        let runs = [(open, 65_508), (route((Ipv4Addr::BROADCAST, 9).into()), 1), (open, 2)]
+            .map(|(route, size)| Run { route, size, segment_size: None });
+        for run in runs {
+            assert_eq!(socket.send(run, &vec![7; run.size]), Sent::Blocked);
+        }
+        assert_eq!(flush(&mut socket).await, [(runs[0], Sent::TooLarge), (runs[1], Sent::Refused)]);
+        let mut buffer = [0; 16];
+        assert_eq!(receiver.recv_from(&mut buffer).await.unwrap(), (2, socket.local()));
     }
 
     /// Linux's numbers (errno.h).

@@ -1,6 +1,6 @@
 //! From the connections to the sockets.
 
-use super::{Driver, Key};
+use super::{Connection, Driver, Key};
 use crate::connection::state::Chore;
 use crate::endpoint::after;
 use crate::endpoint::shared::Counters;
@@ -16,7 +16,18 @@ impl Driver {
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> bool {
         let mut is_unblocked = false;
         for index in 0..self.sockets.len() {
-            if !self.sockets[index].is_blocked() || !self.sockets[index].poll_flush(cx) {
+            if !self.sockets[index].is_blocked() {
+                continue;
+            }
+            let mut lost = Vec::new();
+            let is_free = self.sockets[index].poll_flush(cx, &mut lost);
+            for (run, sent) in lost {
+                let owner = self.demux.route_owner(run.route);
+                if let Some(connection) = owner.and_then(|key| self.connections.get(&key)) {
+                    connection.note_lost(run, &sent);
+                }
+            }
+            if !is_free {
                 continue;
             }
             for key in std::mem::take(&mut self.blocked[index]) {
@@ -136,10 +147,9 @@ impl Driver {
             }
             match self.sockets[index].send(run, contents) {
                 Sent::Done => {}
-                Sent::Refused => {
+                sent @ (Sent::TooLarge | Sent::Refused) => {
                     if let Some(connection) = self.connections.get(&key) {
-                        let mut state = connection.inner.lock();
-                        state.peer.count_discarded(run.route, run.size, run.segment_size);
+                        connection.note_lost(run, &sent);
                     }
                 }
                 Sent::Blocked => {
@@ -147,14 +157,6 @@ impl Driver {
                         && connection.blocked_on.replace(index) != Some(index)
                     {
                         self.blocked[index].push(key);
-                    }
-                }
-                Sent::TooLarge => {
-                    if let Some(connection) = self.connections.get(&key) {
-                        let size = run.segment_size.unwrap_or(run.size);
-                        let mut state = connection.inner.lock();
-                        state.peer.handle_too_large(size);
-                        state.peer.count_discarded(run.route, run.size, run.segment_size);
                     }
                 }
             }
@@ -192,6 +194,17 @@ impl Driver {
             state.peer.add_announced_candidate(now, local.address, local.announced);
         }
         state.peer.set_gathering_complete(now);
+    }
+}
+
+impl Connection {
+    /// The system did not take it.
+    fn note_lost(&self, run: Run, sent: &Sent) {
+        let mut state = self.inner.lock();
+        if *sent == Sent::TooLarge {
+            state.peer.handle_too_large(run.segment_size.unwrap_or(run.size));
+        }
+        state.peer.count_discarded(run.route, run.size, run.segment_size);
     }
 }
 
