@@ -9,10 +9,10 @@ mod support;
 use std::process::Stdio;
 use std::time::Duration;
 use straits::{
-    CloseReason, DataChannel, DataChannelInit, Explanation, Finding, PeerConnection, PeerConnectionState,
-    SessionDescription,
+    CloseReason, DataChannel, DataChannelInit, Explanation, Finding, LayerConfig, PeerConnection,
+    PeerConnectionState, SessionDescription, ice,
 };
-use support::{gathered, peer, soon};
+use support::{configuration, gathered, soon};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::mpsc;
@@ -26,6 +26,8 @@ struct Victim {
 /// How far it comes before it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum At {
+    /// Both descriptions are known; checks may have begun.
+    Described,
     /// ICE and DTLS are up; SCTP may be.
     Connected,
     /// The channel is open, and nothing is on its way.
@@ -75,7 +77,7 @@ impl Victim {
 }
 
 /// Meets the victim, lets it live until then, and kills it.
-async fn killed(connection: &PeerConnection, at: At, victim_offers: bool) -> DataChannel {
+async fn killed(connection: &PeerConnection, at: At, victim_offers: bool) -> Option<DataChannel> {
     let reads = if at >= At::Transfer { READS } else { 0 };
     let mut victim = Victim::start(if victim_offers { "offer" } else { "answer" }, reads);
     let mut channel = None;
@@ -91,10 +93,10 @@ async fn killed(connection: &PeerConnection, at: At, victim_offers: bool) -> Dat
         let answer = victim.description().await;
         connection.set_remote_description(answer).await.unwrap();
     }
-    victim.says("connected").await;
-    if at == At::Connected
-        && let Some(channel) = channel
-    {
+    if at >= At::Connected {
+        victim.says("connected").await;
+    }
+    if at <= At::Connected {
         victim.kill().await;
         return channel;
     }
@@ -116,12 +118,14 @@ async fn killed(connection: &PeerConnection, at: At, victim_offers: bool) -> Dat
         channel.close();
     }
     victim.kill().await;
-    channel
+    Some(channel)
 }
 
 /// What the end says about itself once it has failed.
 async fn outcome(at: At, victim_offers: bool) -> Explanation {
-    let connection = peer();
+    let ice = ice::Config::default().no_answer_after(NO_ANSWER);
+    let layers = LayerConfig::default().ice(ice);
+    let connection = PeerConnection::new(configuration().layers(layers)).unwrap();
     let (state, mut states) = mpsc::unbounded_channel();
     connection.on_connection_state_change(move |new| {
         let _ = state.send(new);
@@ -138,7 +142,10 @@ async fn outcome(at: At, victim_offers: bool) -> Explanation {
 
 fn check(at: At, explanation: &Explanation) {
     let is_right = match (at, &explanation.finding) {
-        // It may have come as far as to answer checks.
+        // It may not have come as far as to check, or to answer a check.
+        (At::Described, Finding::ChecksUnanswered { .. } | Finding::ChecksAwaited | Finding::PeerGone) => {
+            true
+        }
         (At::GracefulClose, Finding::Ended(CloseReason::Local { undelivered })) => *undelivered > 0,
         (At::Connected | At::Open | At::Transfer | At::ChannelClose, Finding::PeerGone) => true,
         _ => false,
@@ -153,7 +160,7 @@ fn check(at: At, explanation: &Explanation) {
 /// All at the same time, as each takes as long as consent lasts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_other_end_knows_in_bounded_time() {
-    let all = [At::Connected, At::Open, At::Transfer, At::GracefulClose, At::ChannelClose];
+    let all = [At::Described, At::Connected, At::Open, At::Transfer, At::GracefulClose, At::ChannelClose];
     let cases: Vec<_> = all.into_iter().flat_map(|at| [(at, false), (at, true)]).collect();
     let tasks: Vec<_> =
         cases.iter().map(|&(at, victim_offers)| tokio::spawn(outcome(at, victim_offers))).collect();
@@ -167,3 +174,5 @@ const MESSAGE: usize = 100_000;
 const READS: usize = 5;
 /// How many more are sent: more than its receive window of 4 MiB takes, and less than what it takes and the queue here.
 const UNREAD: usize = 45;
+/// Half of the 30 s that it is by default, which is the patience of these tests.
+const NO_ANSWER: Duration = Duration::from_secs(15);
