@@ -1,5 +1,9 @@
 //! What attacks cost in memory. A test binary of its own, whose tests take turns: it counts what the allocator gives out.
 
+#[path = "memory/flood.rs"]
+mod flood;
+#[path = "memory/floods.rs"]
+mod floods;
 #[path = "../support/raw_channels.rs"]
 mod raw_channels;
 #[path = "../support/raw_extensions.rs"]

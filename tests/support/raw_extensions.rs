@@ -176,7 +176,7 @@ impl ForwardTsn {
         // RFC 3758 §3.2: "Set to all zeros on transmit".
         assert_eq!((chunk.kind, chunk.flags), (FORWARD_TSN, 0));
         let (entries, rest) = chunk.value[4..].as_chunks::<4>();
-        assert_eq!(rest, [], "half an entry");
+        assert!(rest.is_empty(), "half an entry");
         let mut streams: Vec<_> = entries.iter().map(|entry| (be16(entry, 0), be16(entry, 2))).collect();
         streams.sort_unstable();
         Self { cumulative: be32(&chunk.value, 0), streams }
@@ -195,7 +195,7 @@ impl IForwardTsn {
     pub fn parse(chunk: &Chunk) -> Self {
         assert_eq!((chunk.kind, chunk.flags), (I_FORWARD_TSN, 0));
         let (entries, rest) = chunk.value[4..].as_chunks::<8>();
-        assert_eq!(rest, [], "a part of an entry");
+        assert!(rest.is_empty(), "a part of an entry");
         let entry = |entry: &[u8; 8]| {
             // RFC 8260 §2.3.1: 15 reserved bits before the U bit.
             assert!(be16(entry, 2) <= 1, "reserved");
