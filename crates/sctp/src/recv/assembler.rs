@@ -75,7 +75,9 @@ impl Assembler {
     pub(super) fn defer(&mut self, reset: &DeferredReset) {
         match self {
             Self::Sequential(_) => {}
-            Self::Interleaved(interleaved) => interleaved.defer(|stream, tsn| reset.precedes(stream, tsn)),
+            Self::Interleaved(interleaved) => {
+                interleaved.defer(reset.listed(), |stream, tsn| reset.precedes(stream, tsn));
+            }
         }
     }
 
@@ -83,7 +85,7 @@ impl Assembler {
     pub(super) fn reset(&mut self, reset: &DeferredReset) -> Vec<GivenUp> {
         match self {
             Self::Sequential(_) => Vec::new(),
-            Self::Interleaved(interleaved) => interleaved.reset(|stream| reset.covers(stream)),
+            Self::Interleaved(interleaved) => interleaved.reset(reset.listed()),
         }
     }
 

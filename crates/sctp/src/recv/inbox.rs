@@ -103,8 +103,8 @@ impl Inboxes {
         }
         let mut reset = DeferredReset { last, streams, held: Vec::new() };
         // What overtook the request.
-        for (&id, stream) in &mut self.streams {
-            if reset.covers(id) {
+        for id in self.covered(&reset) {
+            if let Some(stream) = self.streams.get_mut(&id) {
                 reset.held.extend(stream.take_beyond(last));
             }
         }
@@ -129,10 +129,13 @@ impl Inboxes {
     pub(super) fn perform(&mut self, reset: DeferredReset, cumulative: u64) -> Result<(), OutOfOrder> {
         // RFC 6525 §5.2.2 E3: "If no stream numbers are listed in the parameter, then all incoming streams MUST be
         // reset to 0 as the next expected SSN."
-        let covered: Vec<_> = self.streams.keys().copied().filter(|id| reset.covers(*id)).collect();
-        for id in covered {
+        for id in self.covered(&reset) {
             self.part_readers.remove(&id);
             self.change(id, Stream::reset);
+            // It costs nothing until it is used again, and neither does the next reset of it.
+            if self.streams.get(&id).is_some_and(Stream::is_as_new) {
+                self.streams.remove(&id);
+            }
         }
         let DeferredReset { streams, mut held, .. } = reset;
         self.events.push_back(ReceiverEvent::StreamsReset(streams));
@@ -169,14 +172,14 @@ impl Inboxes {
             return None;
         }
         self.part_readers.remove(&id);
-        let entry = stream.inbox.pop_front()?;
+        let entry = stream.pop()?;
         self.note_taken(&entry);
         Some(Message { ppid: entry.ppid, data: entry.data })
     }
 
     /// The next message, or what is left of it. The application reads by parts from here on.
     pub(super) fn take_last_part(&mut self, id: StreamId) -> Option<Part> {
-        let entry = self.streams.get_mut(&id)?.inbox.pop_front()?;
+        let entry = self.streams.get_mut(&id)?.pop()?;
         self.note_taken(&entry);
         let abandoned = entry.kind == Kind::Abandoned;
         Some(Part { ppid: entry.ppid, data: entry.data, last: true, abandoned })
@@ -243,6 +246,14 @@ impl Inboxes {
         self.streams.values().map(Stream::recount).sum::<usize>() + held.sum::<usize>()
     }
 
+    /// The streams in use that a reset is about. Looks at those that it lists only, for there may be very many in use.
+    fn covered(&self, reset: &DeferredReset) -> Vec<StreamId> {
+        if reset.streams.is_empty() {
+            return self.streams.keys().copied().collect();
+        }
+        reset.streams.iter().copied().filter(|id| self.streams.contains_key(id)).collect()
+    }
+
     fn put_in_order(&mut self, complete: Complete, cumulative: u64) -> Result<(), OutOfOrder> {
         let progress = Progress { cumulative, may_skip: self.may_skip };
         let charge = complete.body.charge();
@@ -289,6 +300,11 @@ impl DeferredReset {
         self.streams.is_empty() || self.streams.binary_search(&id).is_ok()
     }
 
+    /// The streams it lists, sorted; none: it covers all.
+    pub(super) fn listed(&self) -> &[StreamId] {
+        &self.streams
+    }
+
     /// Whether a chunk with this TSN comes behind the reset of its stream.
     pub(super) fn precedes(&self, id: StreamId, tsn: u64) -> bool {
         tsn > self.last && self.covers(id)
@@ -299,5 +315,46 @@ fn announce(id: StreamId, stream: &mut Stream, events: &mut VecDeque<ReceiverEve
     if !stream.is_announced {
         stream.is_announced = true;
         events.push_back(ReceiverEvent::Readable(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::number::Ssn;
+
+    fn message(first: u64, stream: u16, ssn: u16) -> Complete {
+        let order = Order::Ssn(Ssn(ssn));
+        let body = Body::Whole(bytes::Bytes::from_static(b"x"));
+        Complete { first, stream: StreamId(stream), order, ppid: Ppid::BINARY, body }
+    }
+
+    /// However many there were: a stream that was reset and read costs nothing, and later resets do not look at it.
+    #[test]
+    fn streams_that_were_reset_are_forgotten() {
+        let mut inboxes = Inboxes::default();
+        for stream in 0..100 {
+            inboxes.deliver(message(stream.into(), stream, 0), stream.into()).unwrap();
+            assert!(inboxes.poll_event().is_some());
+            // One is read too late.
+            assert!(stream == 7 || inboxes.take_message(StreamId(stream)).is_some());
+        }
+        let Reset::Due(reset) = inboxes.reset(99, &[StreamId(3), StreamId(300)], 99) else { panic!() };
+        inboxes.perform(reset, 99).unwrap();
+        assert_eq!(inboxes.streams.len(), 99);
+        let Reset::Due(reset) = inboxes.reset(99, &[], 99) else { panic!() };
+        inboxes.perform(reset, 99).unwrap();
+        assert_eq!(inboxes.streams.keys().copied().collect::<Vec<_>>(), [StreamId(7)]);
+        assert!(inboxes.take_message(StreamId(7)).is_some());
+    }
+
+    #[test]
+    fn a_long_inbox_gives_its_memory_back() {
+        let mut inboxes = Inboxes::default();
+        for n in 0..1000 {
+            inboxes.deliver(message(n.into(), 1, n), n.into()).unwrap();
+        }
+        while inboxes.take_message(StreamId(1)).is_some() {}
+        assert_eq!((inboxes.streams[&StreamId(1)].inbox.capacity(), inboxes.charge()), (0, 0));
     }
 }

@@ -159,14 +159,11 @@ impl Interleaved {
     }
 
     /// What lies beyond a reset that has to wait belongs to the next sequence of its stream.
-    pub(super) fn defer(&mut self, is_beyond: impl Fn(StreamId, u64) -> bool) {
-        let beyond: Vec<Key> = self
-            .now
-            .partials
-            .iter()
-            .filter(|(key, partial)| is_beyond(key.stream, partial.first))
-            .map(|(key, _)| *key)
-            .collect();
+    pub(super) fn defer(&mut self, streams: &[StreamId], is_beyond: impl Fn(StreamId, u64) -> bool) {
+        let mut beyond = self.now.keys_of(streams);
+        beyond.retain(|key| {
+            self.now.partials.get(key).is_some_and(|partial| is_beyond(key.stream, partial.first))
+        });
         for key in beyond {
             if let Some(partial) = self.now.partials.remove(&key) {
                 self.now.forget_reading(key);
@@ -178,14 +175,19 @@ impl Interleaved {
     }
 
     /// The streams were reset: their messages are given up, and those beyond the reset have their turn. Answers with
-    /// what was half read.
+    /// what was half read. No streams: all.
     ///
     /// RFC 8260 §2.3.2: "the two counters (one for the ordered messages, one for the unordered messages) used for the
     /// MIDs MUST be reset to 0."
-    pub(super) fn reset(&mut self, covers: impl Fn(StreamId) -> bool) -> Vec<GivenUp> {
-        let old: Vec<Key> = self.now.partials.keys().filter(|key| covers(key.stream)).copied().collect();
+    pub(super) fn reset(&mut self, streams: &[StreamId]) -> Vec<GivenUp> {
+        let old = self.now.keys_of(streams);
         let given_up = old.into_iter().filter_map(|key| self.give_up(key)).collect();
-        self.now.unordered.retain(|stream, _| !covers(*stream));
+        if streams.is_empty() {
+            self.now.unordered.clear();
+        }
+        for stream in streams {
+            self.now.unordered.remove(stream);
+        }
         let Sequences { mut partials, mut unordered, .. } = std::mem::take(&mut self.later);
         let half_read = partials.iter().filter(|(_, partial)| partial.is_half_read);
         self.now.reading.extend(half_read.map(|(key, _)| (key.stream, *key)));
@@ -198,7 +200,7 @@ impl Interleaved {
     pub(super) fn clear(&mut self) -> Vec<GivenUp> {
         let Sequences { partials, .. } = std::mem::take(&mut self.later);
         self.charge -= partials.values().map(|partial| partial.charge()).sum::<usize>();
-        self.reset(|_| true)
+        self.reset(&[])
     }
 
     pub(super) fn is_half_read(&self, stream: StreamId) -> bool {
@@ -299,9 +301,21 @@ impl Place {
 
 impl Sequences {
     fn count(&self, stream: StreamId) -> usize {
+        self.keys_in(stream).count()
+    }
+
+    /// The incomplete messages of these streams; no streams: of all.
+    fn keys_of(&self, streams: &[StreamId]) -> Vec<Key> {
+        if streams.is_empty() {
+            return self.partials.keys().copied().collect();
+        }
+        streams.iter().flat_map(|stream| self.keys_in(*stream)).collect()
+    }
+
+    fn keys_in(&self, stream: StreamId) -> impl Iterator<Item = Key> + '_ {
         let first = Key { stream, unordered: false, position: 0 };
         let last = Key { stream, unordered: true, position: u64::MAX };
-        self.partials.range(first..=last).count()
+        self.partials.range(first..=last).map(|(key, _)| *key)
     }
 
     fn forget_reading(&mut self, key: Key) {

@@ -22,6 +22,9 @@ pub(super) struct Reassembly {
     current: Option<Run>,
     /// Runs beyond it by their first TSN.
     runs: BTreeMap<u64, Run>,
+    /// How many of those have begun, by stream, and in all.
+    begun: BTreeMap<StreamId, usize>,
+    begun_in_all: usize,
     /// If a chunk with this TSN has no beginning, it belongs to a message that was given up.
     rest: Option<u64>,
     /// Bytes and overhead held.
@@ -33,7 +36,16 @@ pub(super) struct Reassembly {
 
 impl Reassembly {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { current: None, runs: BTreeMap::new(), rest: None, charge: 0, limits, likely_size: 0 }
+        Self {
+            current: None,
+            runs: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            begun_in_all: 0,
+            rest: None,
+            charge: 0,
+            limits,
+            likely_size: 0,
+        }
     }
 
     /// Bytes held and their overhead.
@@ -107,6 +119,7 @@ impl Reassembly {
     pub(super) fn forward(&mut self, point: u64, cumulative: u64) -> Vec<GivenUp> {
         let beyond = self.runs.split_off(&(point + 1));
         let passed = std::mem::replace(&mut self.runs, beyond);
+        passed.values().for_each(|run| self.note_gone(run));
         let mut given_up = Vec::new();
         let mut rest = Some(point + 1);
         for run in self.current.take().into_iter().chain(passed.into_values()) {
@@ -141,6 +154,8 @@ impl Reassembly {
     /// Gives up everything.
     pub(super) fn clear(&mut self) -> Option<GivenUp> {
         let runs = std::mem::take(&mut self.runs);
+        self.begun.clear();
+        self.begun_in_all = 0;
         self.charge -= runs.values().map(|run| run.pieces.charge()).sum::<usize>();
         let current = self.current.take()?;
         Some(self.give_up(current))
@@ -176,6 +191,8 @@ impl Reassembly {
     /// What `charge` must be.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
+        let begun = self.runs.values().filter(|run| run.begins).count();
+        assert_eq!((self.begun_in_all, self.begun.values().sum()), (begun, begun), "messages begun");
         self.current.iter().chain(self.runs.values()).map(|run| run.pieces.recount()).sum()
     }
 
@@ -281,7 +298,25 @@ impl Reassembly {
         if run.first <= cumulative {
             self.current = Some(run);
         } else {
+            if run.begins {
+                *self.begun.entry(run.stream).or_default() += 1;
+                self.begun_in_all += 1;
+            }
             self.runs.insert(run.first, run);
+        }
+    }
+
+    /// A run is no longer among `runs`.
+    fn note_gone(&mut self, run: &Run) {
+        if !run.begins {
+            return;
+        }
+        self.begun_in_all -= 1;
+        if let Some(count) = self.begun.get_mut(&run.stream) {
+            *count -= 1;
+            if *count == 0 {
+                self.begun.remove(&run.stream);
+            }
         }
     }
 
@@ -305,7 +340,9 @@ impl Reassembly {
             && *lowest.key() <= cumulative
         {
             debug_assert!(self.current.is_none() && lowest.get().begins);
-            self.current = Some(lowest.remove());
+            let run = lowest.remove();
+            self.note_gone(&run);
+            self.current = Some(run);
         }
     }
 
@@ -320,19 +357,16 @@ impl Reassembly {
             return self.current.take();
         }
         let first = self.run_before(tsn)?.first;
-        self.runs.remove(&first)
+        let run = self.runs.remove(&first)?;
+        self.note_gone(&run);
+        Some(run)
     }
 
     /// Whether too many messages of the stream, or of all, have begun without being complete.
     fn is_crowded(&self, stream: StreamId) -> bool {
         let Limits { incomplete, incomplete_per_stream, .. } = self.limits;
-        if self.runs.len() < incomplete_per_stream.min(incomplete) {
-            return false;
-        }
-        let begun = self.runs.values().filter(|run| run.begins);
-        let (all, same) =
-            begun.fold((0, 0), |(all, same), run| (all + 1, same + usize::from(run.stream == stream)));
-        all >= incomplete || same >= incomplete_per_stream
+        let same = self.begun.get(&stream).copied().unwrap_or_default();
+        self.begun_in_all >= incomplete || same >= incomplete_per_stream
     }
 }
 

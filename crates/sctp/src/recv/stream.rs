@@ -122,6 +122,20 @@ impl Stream {
         self.inbox.push_front(Entry { ppid, data: Bytes::new(), kind: Kind::Abandoned });
     }
 
+    /// Takes what is to be read next. A queue that was long gives its memory back when it is empty.
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.inbox.pop_front()?;
+        if self.inbox.is_empty() && self.inbox.capacity() > SPARE_ENTRIES {
+            self.inbox = VecDeque::new();
+        }
+        Some(entry)
+    }
+
+    /// Whether there is nothing to know about it.
+    pub(super) fn is_as_new(&self) -> bool {
+        self.next == 0 && self.inbox.is_empty() && self.waiting.is_empty() && !self.is_announced
+    }
+
     /// What this holds counts against the window.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {
@@ -209,3 +223,6 @@ impl Body {
 fn charge(len: usize) -> usize {
     len + CHUNK_OVERHEAD
 }
+
+/// So many messages an emptied inbox keeps room for: a burst of the largest packets' worth of small ones.
+const SPARE_ENTRIES: usize = 64;
