@@ -567,6 +567,7 @@ impl Association {
                 "DATA in flight and no timer armed"
             );
             assert!(self.reset.is_armed(), "a reset in flight and no timer armed");
+            self.reset.check_invariants(|stream| self.sender.buffered_amount(stream));
         }
         match &self.phase {
             Phase::CookieWait { t1, .. } | Phase::CookieEchoed { t1, .. } => assert!(t1.is_running()),

@@ -15,8 +15,14 @@ use tracing::debug;
 /// Both directions of the request and answer game.
 #[derive(Debug)]
 pub(super) struct Reset {
-    /// Asked for by the owner; each waits until its queue is in packets and no request is in flight.
+    /// Asked for by the owner; each waits until its queue is in packets. A peer that takes nothing may let very many wait:
+    /// no packet looks at all of them.
     waiting: BTreeSet<StreamId>,
+    /// Those that waited long enough: each goes as soon as no request is in flight.
+    ready: BTreeSet<StreamId>,
+    /// How often a stream of those was looked at.
+    #[cfg(test)]
+    pub(super) looked_at: usize,
     /// RFC 6525 §5.1.1: "there MUST NOT be more than one request in flight."
     pending: Option<Request>,
     /// The number of our next request: counts up from our initial TSN.
@@ -46,7 +52,16 @@ struct Request {
 
 impl Reset {
     pub(super) fn new() -> Self {
-        Self { waiting: BTreeSet::new(), pending: None, next_number: 0, expected: 0, answered: [None; 2] }
+        Self {
+            waiting: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            #[cfg(test)]
+            looked_at: 0,
+            pending: None,
+            next_number: 0,
+            expected: 0,
+            answered: [None; 2],
+        }
     }
 
     /// A new association, or a restarted one: RFC 6525 §4.1: numbers start at the initial TSNs.
@@ -56,12 +71,13 @@ impl Reset {
 
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
+        self.ready.clear();
         self.pending = None;
     }
 
     /// Whether the stream takes no new messages.
     pub(super) fn concerns(&self, stream: StreamId) -> bool {
-        self.waiting.contains(&stream) || self.is_in_flight(stream)
+        self.waiting.contains(&stream) || self.ready.contains(&stream) || self.is_in_flight(stream)
     }
 
     /// Whether the stream is one of those that the peer was asked to reset.
@@ -76,6 +92,35 @@ impl Reset {
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn is_armed(&self) -> bool {
         self.pending.as_ref().is_none_or(|request| request.timer.is_running())
+    }
+
+    /// All that was queued on a stream that waits is in packets.
+    fn note_drained(&mut self, stream: StreamId) {
+        #[cfg(test)]
+        {
+            self.looked_at += 1;
+        }
+        if self.waiting.remove(&stream) {
+            self.ready.insert(stream);
+        }
+    }
+
+    /// The streams of the next request, sorted.
+    fn take_ready(&mut self) -> Vec<StreamId> {
+        let streams: Vec<_> =
+            std::iter::from_fn(|| self.ready.pop_first()).take(MAX_STREAMS_PER_REQUEST).collect();
+        #[cfg(test)]
+        {
+            self.looked_at += streams.len();
+        }
+        streams
+    }
+
+    /// Each stream stands where it should.
+    #[cfg(any(test, feature = "__fuzzing"))]
+    pub(super) fn check_invariants(&self, buffered: impl Fn(StreamId) -> usize) {
+        assert!(self.waiting.iter().all(|stream| buffered(*stream) > 0), "a drained stream waits: {self:?}");
+        assert!(self.ready.iter().all(|stream| buffered(*stream) == 0), "a reset before the end: {self:?}");
     }
 
     /// Whether the peer's request is new.
@@ -198,29 +243,21 @@ impl Association {
                 debug!(%stream, "message ended by the reset of its stream");
             }
             self.reset.waiting.insert(*stream);
+            self.sender.end(*stream);
         }
     }
 
     /// Sends the next request if there is none in flight and a stream is ready for it.
     pub(super) fn advance_reset(&mut self, now: Instant) {
-        if self.reset.waiting.is_empty() || self.reset.pending.is_some() || !self.phase.sends_data() {
-            return;
-        }
         // RFC 6525 §5.1.2 A3 names the last TSN before the reset: all that was accepted must have its TSN by then.
-        let sender = &self.sender;
-        let streams: Vec<StreamId> = self
-            .reset
-            .waiting
-            .iter()
-            .copied()
-            .filter(|stream| sender.buffered_amount(*stream) == 0)
-            .take(MAX_STREAMS_PER_REQUEST)
-            .collect();
-        if streams.is_empty() {
+        while let Some(stream) = self.sender.poll_drained() {
+            self.reset.note_drained(stream);
+        }
+        if self.reset.ready.is_empty() || self.reset.pending.is_some() || !self.phase.sends_data() {
             return;
         }
+        let streams = self.reset.take_ready();
         for stream in &streams {
-            self.reset.waiting.remove(stream);
             self.sender.pause(now, *stream);
         }
         let number = self.reset.next_number;

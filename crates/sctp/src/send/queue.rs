@@ -45,6 +45,8 @@ pub(super) struct Queue {
     buffered: usize,
     /// What the pieces count for in the memory limit.
     charged: usize,
+    /// Streams that were to be ended, and have nothing queued now.
+    drained: VecDeque<StreamId>,
     events: VecDeque<SenderEvent>,
 }
 
@@ -97,6 +99,7 @@ impl Queue {
             high_water_mark,
             buffered: 0,
             charged: 0,
+            drained: VecDeque::new(),
             events: VecDeque::new(),
         }
     }
@@ -228,6 +231,19 @@ impl Queue {
         self.slots[at(slot)].outstanding -= 1;
     }
 
+    /// No more messages come: [`poll_drained`](Self::poll_drained) tells once when there is nothing queued.
+    pub(super) fn end(&mut self, stream: StreamId) {
+        match self.index.get(&stream).map(|&slot| &mut self.slots[at(slot)]) {
+            Some(state) if state.buffered > 0 => state.is_ending = true,
+            _ => self.drained.push_back(stream),
+        }
+    }
+
+    /// The next of the streams that were to be ended of which all is in packets, or dropped.
+    pub(super) fn poll_drained(&mut self) -> Option<StreamId> {
+        self.drained.pop_front()
+    }
+
     /// New messages are held back; one that is partly sent goes on to its end.
     pub(super) fn pause(&mut self, stream: StreamId) {
         let slot = self.slot(stream);
@@ -348,6 +364,9 @@ impl Queue {
         let stream = &mut self.slots[at(slot)];
         let before = stream.buffered;
         stream.buffered -= bytes;
+        if stream.buffered == 0 && std::mem::take(&mut stream.is_ending) {
+            self.drained.push_back(stream.id);
+        }
         if before > stream.low_threshold && stream.buffered <= stream.low_threshold {
             self.events.push_back(SenderEvent::BufferedAmountLow(stream.id));
         }

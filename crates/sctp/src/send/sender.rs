@@ -303,6 +303,16 @@ impl Sender {
         true
     }
 
+    /// The stream is to be reset: [`poll_drained`](Self::poll_drained) tells once when all of it is in packets.
+    pub(crate) fn end(&mut self, stream: StreamId) {
+        self.queue.end(stream);
+    }
+
+    /// The next of those streams of which nothing is queued.
+    pub(crate) fn poll_drained(&mut self) -> Option<StreamId> {
+        self.queue.poll_drained()
+    }
+
     /// While a reset is in progress: new messages are refused with [`SendError::Resetting`], queued ones wait, one that
     /// is partly sent goes on.
     pub(crate) fn pause(&mut self, now: Instant, stream: StreamId) {

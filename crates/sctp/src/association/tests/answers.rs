@@ -1,12 +1,12 @@
 //! What established associations answer: errors, heartbeats, shutdown, stream resets.
 
 use super::raw::*;
-use crate::number::{StreamId, Tsn};
+use crate::number::{Ppid, StreamId, Tsn};
 use crate::wire::{
     self, Abort, Cause, Causes, Chunk, Data, Heartbeat, List, ReConfig, ReconfigParameter,
-    ReconfigParameters, WriteChunk,
+    ReconfigParameters, Sack, WriteChunk,
 };
-use crate::{CloseReason, Config, Event, ResetError, SendError, State};
+use crate::{CloseReason, Config, Event, Reliability, ResetError, SendError, State};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -233,8 +233,7 @@ fn nothing_is_accepted_after_shutdown() {
     {
         let mut raw = Raw::in_state(state);
         let data = Bytes::from_static(b"x");
-        let sent =
-            raw.end.send(raw.now, StreamId(0), crate::Ppid::BINARY, data, true, crate::Reliability::Reliable);
+        let sent = raw.end.send(raw.now, StreamId(0), Ppid::BINARY, data, true, Reliability::Reliable);
         assert_eq!(sent, Err(SendError::Closed), "{state:?}");
     }
 }
@@ -347,6 +346,52 @@ fn our_reset_follows_the_data() {
     let streams = vec![StreamId(200), StreamId(7000)];
     assert_eq!(raw.events(), [Event::OutgoingStreamsReset { streams, accepted: false }]);
     assert_eq!(raw.names(), [["DATA"], ["DATA"], ["RE-CONFIG"]]);
+}
+
+/// However many streams wait to be reset behind a window that is closed, no packet costs more for them: each is looked at
+/// when the last of it leaves, and when it is asked for.
+#[test]
+fn streams_that_wait_for_their_reset_cost_nothing() {
+    for n in [50, 100, 200] {
+        let mut raw = with_reconfig();
+        raw.send(b"fills the window");
+        raw.drain();
+        let shut = Sack { a_rwnd: 0, ..sack(raw.tsn.wrapping_sub(1)) };
+        raw.feed(&shut);
+        let streams: Vec<_> = (0..n).map(StreamId).collect();
+        for stream in &streams {
+            let data = Bytes::from_static(b"waits");
+            raw.end.send(raw.now, *stream, Ppid::BINARY, data, true, Reliability::Reliable).unwrap();
+            raw.end.reset_streams(raw.now, &[*stream]).unwrap();
+        }
+        for _ in 0..50 {
+            raw.feed(&shut);
+            raw.feed(&Heartbeat { info: b"info", others: &[] });
+            raw.drain();
+        }
+        assert_eq!(raw.end.reset.looked_at, 0, "{n} streams");
+        raw.feed(&sack(raw.tsn));
+        let mut asked = 0;
+        while raw.names().concat().contains(&"RE-CONFIG".to_owned()) {
+            let number = raw.tsn.wrapping_add(asked);
+            asked += 1;
+            let result = wire::ReconfigResult::Performed;
+            let answer = ReconfigParameter::Response { response: number, result, next_tsns: None };
+            raw.feed(&ReConfig { parameters: ReconfigParameters::new(&[answer]) });
+            raw.feed(&sack(raw.tsn.wrapping_add(n.into())));
+        }
+        let mut reset: Vec<_> = raw
+            .events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::OutgoingStreamsReset { streams, accepted: true } => Some(streams),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        reset.sort_unstable();
+        assert_eq!((reset, raw.end.reset.looked_at), (streams, 2 * usize::from(n)));
+    }
 }
 
 /// RFC 6525 §5.2.3–5.2.6, §5.2.1: requests of other kinds are answered, two of them in one chunk.

@@ -21,6 +21,7 @@ impl Queue {
             for deadline in ended.chain(open).filter_map(|kind| kind.limit.deadline()) {
                 *deadlines.entry((deadline, slot)).or_default() += 1;
             }
+            assert!(!stream.is_ending || stream.buffered > 0, "{stream:?}");
             let ready = stream.next(slot, self.fragment).is_some();
             let held = stream.begun && self.format == Format::Data;
             assert_eq!(stream.turn != Turn::Idle, ready || held, "{stream:?}");

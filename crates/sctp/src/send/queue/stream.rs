@@ -27,6 +27,8 @@ pub(super) struct Stream {
     /// Whether a fragment of the first message was sent.
     pub(super) begun: bool,
     pub(super) paused: bool,
+    /// Its owner waits until nothing is queued.
+    pub(super) is_ending: bool,
     pub(super) turn: Turn,
     /// Of the peer's window: for the first message, if it takes several fragments and may be on its way.
     pub(super) reserved: usize,
@@ -89,6 +91,7 @@ impl Stream {
             open: None,
             begun: false,
             paused: false,
+            is_ending: false,
             turn: Turn::Idle,
             reserved: 0,
             above_mark: false,
