@@ -136,9 +136,19 @@ impl Association {
         self.sender.give_up_open(now, stream)
     }
 
-    /// Drops what can be read on a stream.
+    /// The next piece of a message that is half read, and of no other.
+    pub(crate) fn recv_rest(&mut self, stream: StreamId) -> Option<Part> {
+        self.receiver.recv_rest(stream)
+    }
+
+    /// Nobody reads the half-read message of a stream any more. Answers with its protocol, if there is one.
+    pub(crate) fn let_go(&mut self, stream: StreamId) -> Option<Ppid> {
+        self.receiver.let_go(stream)
+    }
+
+    /// Drops what can be read on a stream, and the half-read message to its end.
     pub(crate) fn discard_unread(&mut self, stream: StreamId) {
-        while self.receiver.is_readable(stream) && self.receiver.recv_part(stream).is_some() {}
+        self.receiver.discard_unread(stream);
     }
 
     /// The owner holds so many bytes that were given out and that its application has not read: they count against the

@@ -3,15 +3,19 @@
 use super::held::Held;
 use super::{ChannelId, Channels};
 use crate::{Message, Part, Ppid, StreamId};
+use bytes::Bytes;
 use std::time::Instant;
 
 impl Channels {
-    /// Moves what the application can still read from the stream's inbox to the channel.
+    /// Moves what the application can still read from the stream's inbox to the channel, which gives the stream up. A
+    /// message of which a part is here is no message yet; one that is half read ends there.
     pub(super) fn take_unread(&mut self, now: Instant, id: ChannelId, stream: StreamId) {
-        while self.skip_control(now, id, stream) {
-            if !self.take_one(now, id, stream) {
-                return;
-            }
+        while self.skip_control(now, id, stream) && self.take_one(now, id, stream) {}
+        if let Some(ppid) = self.association.let_go(stream)
+            && self.entry(id).is_some_and(|entry| !entry.discards())
+        {
+            let end = Part { ppid, data: Bytes::new(), last: true, abandoned: true };
+            self.change_leftover(id, |leftover| leftover.push(end));
         }
     }
 
@@ -26,7 +30,7 @@ impl Channels {
         // The rest of a message that was read in part comes as a part.
         let part = match self.association.recv(now, stream) {
             Some(Message { ppid, data }) => Part { ppid, data, last: true, abandoned: false },
-            None => match self.association.recv_part(now, stream) {
+            None => match self.association.recv_rest(stream) {
                 Some(part) => part,
                 None => return false,
             },

@@ -119,6 +119,14 @@ impl Assembler {
         }
     }
 
+    /// Nobody reads the half-read message of this stream any more: it is discarded to its end. Answers with its protocol.
+    pub(super) fn let_go(&mut self, stream: StreamId) -> Option<Ppid> {
+        match self {
+            Self::Sequential(reassembly) => reassembly.let_go(stream),
+            Self::Interleaved(interleaved) => interleaved.let_go(stream),
+        }
+    }
+
     /// What `charge` must be.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {

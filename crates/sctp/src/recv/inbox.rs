@@ -191,6 +191,16 @@ impl Inboxes {
         self.part_readers.insert(id);
     }
 
+    /// The application does not read this stream by parts any more.
+    pub(super) fn set_reads_whole(&mut self, id: StreamId) {
+        self.part_readers.remove(&id);
+    }
+
+    /// Whether the next message was read in part, and its rest is here.
+    pub(super) fn has_rest(&self, id: StreamId) -> bool {
+        self.streams.get(&id).is_some_and(Stream::has_rest)
+    }
+
     pub(super) fn is_readable(&self, id: StreamId) -> bool {
         self.streams.get(&id).is_some_and(|stream| !stream.inbox.is_empty())
     }

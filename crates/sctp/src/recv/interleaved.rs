@@ -224,6 +224,16 @@ impl Interleaved {
         Some(Part { ppid: partial.ppid, data, last: false, abandoned: false })
     }
 
+    /// Nobody reads the half-read message of this stream any more: it is discarded to its end. Answers with its protocol.
+    pub(super) fn let_go(&mut self, stream: StreamId) -> Option<Ppid> {
+        let key = self.now.reading.remove(&stream)?;
+        let partial = self.now.partials.get_mut(&key)?;
+        self.charge -= partial.charge();
+        partial.let_go();
+        self.charge += partial.charge();
+        Some(partial.ppid)
+    }
+
     /// What `charge` must be.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {

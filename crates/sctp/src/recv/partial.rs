@@ -128,6 +128,12 @@ impl Partial {
         piece
     }
 
+    /// Nobody reads it any more: it is discarded to its end.
+    pub(super) fn let_go(&mut self) {
+        self.is_half_read = false;
+        self.discard();
+    }
+
     /// What there is to read, once it is complete.
     pub(super) fn into_body(self) -> Body {
         match (self.is_discarded, self.is_half_read) {

@@ -27,6 +27,27 @@ impl Receiver {
         part
     }
 
+    /// The same of a message that is half read, and of no other.
+    pub(crate) fn recv_rest(&mut self, stream: StreamId) -> Option<Part> {
+        let is_half_read = self.assembler.is_half_read(stream) || self.inboxes.has_rest(stream);
+        if is_half_read { self.recv_part(stream) } else { None }
+    }
+
+    /// Whoever read the stream does no more: what is next is for somebody else, who knows nothing of a message that is half
+    /// read. That is discarded to its end; answers with its protocol.
+    pub(crate) fn let_go(&mut self, stream: StreamId) -> Option<Ppid> {
+        self.inboxes.set_reads_whole(stream);
+        let ppid = self.assembler.let_go(stream);
+        self.update_window();
+        ppid
+    }
+
+    /// Drops what can be read, and the half-read message to its end.
+    pub(crate) fn discard_unread(&mut self, stream: StreamId) {
+        while self.inboxes.take_last_part(stream).is_some() {}
+        self.let_go(stream);
+    }
+
     /// From here on a part of a message counts as something to read.
     pub(crate) fn read_by_parts(&mut self, stream: StreamId) {
         self.inboxes.set_reads_parts(stream);

@@ -188,6 +188,15 @@ impl Reassembly {
         Some(Part { ppid: run.ppid, data, last: false, abandoned: false })
     }
 
+    /// Nobody reads the half-read message of this stream any more: it is discarded to its end. Answers with its protocol.
+    pub(super) fn let_go(&mut self, stream: StreamId) -> Option<Ppid> {
+        let run = self.current.as_mut().filter(|run| run.stream == stream && run.is_half_read)?;
+        self.charge -= run.pieces.charge();
+        run.is_half_read = false;
+        run.discard();
+        Some(run.ppid)
+    }
+
     /// What `charge` must be.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn recount(&self) -> usize {

@@ -263,3 +263,31 @@ fn the_end_of_the_association_leaves_the_buffered_amount_as_it_was() {
     assert!(!pair.take_events(A).contains(&ChannelEvent::BufferedAmountLow(a)));
     assert_eq!(pair.channel(A, a).buffered_amount(), 8);
 }
+
+/// What has arrived of a message when a channel gives its stream up is no message; whoever was reading it hears that it
+/// ends there.
+#[test]
+fn a_message_that_is_arriving_when_closing_ends_is_none() {
+    for by_parts in [false, true] {
+        let mut pair = Pair::new(Config::default().close_timeout(Duration::from_secs(1)), 1);
+        pair.connect();
+        let (a, b) = pair.open_one(ChannelInit::default());
+        let now = pair.now;
+        let part = Bytes::from(vec![7; 5000]);
+        pair.channel(B, b).send_part(now, MessageKind::Binary, part, false).unwrap();
+        pair.run_for(Duration::from_millis(30));
+        let now = pair.now;
+        if by_parts {
+            let part = pair.channel(A, a).recv_part(now).expect("a part is here");
+            assert!(!part.last && part.data.iter().all(|byte| *byte == 7));
+        }
+        pair.loss = 100;
+        pair.channel(A, a).close(now);
+        pair.run_for(Duration::from_secs(3));
+        assert_eq!(pair.channel(A, a).state(), ChannelState::Closed);
+        let now = pair.now;
+        let end = ReceivedPart { kind: MessageKind::Binary, data: Bytes::new(), last: true, abandoned: true };
+        assert_eq!(pair.channel(A, a).recv_part(now), by_parts.then_some(end));
+        assert_eq!(pair.channel(A, a).recv(now), None);
+    }
+}

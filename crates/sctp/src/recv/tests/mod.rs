@@ -9,6 +9,7 @@ mod limits;
 mod model;
 mod model_forward;
 mod order;
+mod reading;
 mod resets;
 mod room;
 mod sacks;
