@@ -94,7 +94,7 @@ pub struct Flood {
 
 impl Flood {
     /// A channel is open on stream 1, and the user has sent a lot on it that is not acknowledged.
-    pub fn new(settings: Settings, interleaved: bool) -> Self {
+    pub fn new(settings: Settings, interleaved: bool, seed: u64) -> Self {
         let start = Instant::now();
         let mut channels = Channels::new(settings.config(), [7; 32], start);
         channels.set_role(start, Role::Client);
@@ -107,7 +107,7 @@ impl Flood {
         peer.open_with(&init);
         let mut flood = Self {
             region: Region::new(ALLOCATOR),
-            rng: Rng::seed_from_u64(7),
+            rng: Rng::seed_from_u64(seed),
             interleaved,
             streams: settings.streams,
             tsn: peer.tsn,

@@ -1,5 +1,7 @@
 //! Floods by an authenticated peer, against limits of every size: none takes more memory than the limits say, none makes
 //! this side do more for a packet the longer it goes on, and afterwards all is as before.
+//!
+//! `FLOOD_SEEDS=50 cargo test -p straits-tests --test security_memory floods` tries 50 seeds in place of one.
 
 use super::flood::{Attack, Flood, Settings};
 use super::{ALLOCATOR, turn};
@@ -63,20 +65,36 @@ fn any(flood: &mut Flood, n: u32) {
 }
 
 fn attacks() -> impl Iterator<Item = (&'static str, Attack)> {
-    ATTACKS.into_iter().chain([(MIXED, any as Attack)])
+    ATTACKS.into_iter().chain([("all at once", any as Attack)])
 }
-
-const MIXED: &str = "all at once";
 
 /// Packets of one flood.
 const PACKETS: u32 = 400;
 
-fn each(test: impl Fn(&str, Settings, Flood, Attack)) {
-    for settings in SETTINGS {
-        for interleaved in [false, true] {
-            for (name, attack) in attacks() {
-                let name = format!("{name}, interleaved: {interleaved}, {settings:?}");
-                test(&name, settings, Flood::new(settings, interleaved), attack);
+/// One flood of one engine.
+#[derive(Clone, Copy)]
+struct Case {
+    attack: Attack,
+    settings: Settings,
+    interleaved: bool,
+    seed: u64,
+}
+
+impl Case {
+    fn flood(&self) -> Flood {
+        Flood::new(self.settings, self.interleaved, self.seed)
+    }
+}
+
+fn each(test: impl Fn(&str, Case)) {
+    let seeds = std::env::var("FLOOD_SEEDS").map_or(1, |text| text.parse().expect("a number of seeds"));
+    for seed in 7..7_u64 + seeds {
+        for settings in SETTINGS {
+            for interleaved in [false, true] {
+                for (name, attack) in attacks() {
+                    let name = format!("{name}, seed {seed}, interleaved: {interleaved}, {settings:?}");
+                    test(&name, Case { attack, settings, interleaved, seed });
+                }
             }
         }
     }
@@ -87,11 +105,13 @@ fn each(test: impl Fn(&str, Settings, Flood, Attack)) {
 #[test]
 fn attack_17_18_24_25_28_floods_stay_within_the_limits() {
     let _turn = turn();
-    each(|name, settings, mut flood, attack| {
-        let peak = flood.run(PACKETS, attack);
-        assert!(peak <= settings.bound(), "{name}: {peak} bytes of {}", settings.bound());
+    each(|name, case| {
+        let mut flood = case.flood();
+        let peak = flood.run(PACKETS, case.attack);
+        let (bound, bound_at_rest) = (case.settings.bound(), case.settings.bound_at_rest());
+        assert!(peak <= bound, "{name}: {peak} bytes of {bound}");
         let rest = flood.recover(name);
-        assert!(rest <= settings.bound_at_rest(), "{name}: {rest} bytes left of {peak}");
+        assert!(rest <= bound_at_rest, "{name}: {rest} bytes left of {peak}");
     });
 }
 
@@ -99,14 +119,12 @@ fn attack_17_18_24_25_28_floods_stay_within_the_limits() {
 #[test]
 fn attack_57_floods_cost_no_more_the_longer_they_last() {
     let _turn = turn();
-    each(|name, settings, flood, attack| {
-        drop(flood);
-        let interleaved = name.contains("interleaved: true");
+    each(|name, case| {
         let cost = |packets: u32| {
-            let mut flood = Flood::new(settings, interleaved);
+            let mut flood = case.flood();
             let before = flood.sent();
             let region = Region::new(ALLOCATOR);
-            flood.run(packets, attack);
+            flood.run(packets, case.attack);
             let change = region.change();
             [change.allocations, change.bytes_allocated, flood.sent() - before]
         };
