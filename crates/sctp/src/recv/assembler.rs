@@ -55,9 +55,7 @@ impl Assembler {
     /// Gives up everything; answers with what was half read.
     pub(super) fn clear(&mut self) -> Vec<GivenUp> {
         match self {
-            Self::Sequential(reassembly) => {
-                reassembly.clear().filter(|given_up| given_up.is_half_read).into_iter().collect()
-            }
+            Self::Sequential(reassembly) => reassembly.clear().into_iter().collect(),
             Self::Interleaved(interleaved) => interleaved.clear(),
         }
     }
@@ -84,7 +82,10 @@ impl Assembler {
     /// A reset of streams is performed. Answers with what was half read of messages that are gone by that.
     pub(super) fn reset(&mut self, reset: &DeferredReset) -> Vec<GivenUp> {
         match self {
-            Self::Sequential(_) => Vec::new(),
+            Self::Sequential(reassembly) => {
+                let is_before = |stream, tsn| reset.covers(stream) && !reset.precedes(stream, tsn);
+                reassembly.reset(is_before).into_iter().collect()
+            }
             Self::Interleaved(interleaved) => interleaved.reset(reset.listed()),
         }
     }

@@ -151,14 +151,22 @@ impl Reassembly {
         Some(self.give_up(run))
     }
 
-    /// Gives up everything.
+    /// Streams were reset. A message that began before that and has not ended never will: whatever comes next on its stream
+    /// is of another sequence. Answers with what was half read.
+    pub(super) fn reset(&mut self, is_before: impl Fn(StreamId, u64) -> bool) -> Option<GivenUp> {
+        let run = self.current.take_if(|run| is_before(run.stream, run.first))?;
+        self.rest = run.rest();
+        Some(self.give_up(run)).filter(|given_up| given_up.is_half_read)
+    }
+
+    /// Gives up everything. Answers with what was half read.
     pub(super) fn clear(&mut self) -> Option<GivenUp> {
         let runs = std::mem::take(&mut self.runs);
         self.begun.clear();
         self.begun_in_all = 0;
         self.charge -= runs.values().map(|run| run.pieces.charge()).sum::<usize>();
         let current = self.current.take()?;
-        Some(self.give_up(current))
+        Some(self.give_up(current)).filter(|given_up| given_up.is_half_read)
     }
 
     /// Whether a message of this stream was read up to what has arrived of it.

@@ -47,6 +47,48 @@ fn deferred() {
     assert_eq!(rig.receiver.charge(), 0);
 }
 
+/// A message that has begun and not ended is given up, and nothing of it is counted in the new sequence; what comes of it
+/// later is dropped.
+#[test]
+fn a_message_without_end_is_given_up() {
+    for by_parts in [false, true] {
+        let mut rig = Rig::new();
+        rig.accept(&piece(1, "B", "begun"));
+        if by_parts {
+            assert_eq!(rig.recv_part(0), Some(("begun".into(), false)));
+        }
+        assert_eq!(request(&mut rig, 1, &[0]), ResetOutcome::Done);
+        if by_parts {
+            assert_eq!(rig.recv_part(0), Some((ABANDONED.into(), true)));
+        }
+        rig.accept(&piece(2, "", "goes on"));
+        rig.accept(&piece(3, "E", "ends"));
+        assert_eq!((rig.recv(0), rig.receiver.charge()), (None, 0));
+        rig.accept(&piece(4, "BE", "new"));
+        assert_eq!(rig.recv_all(0), ["new"]);
+    }
+    // One that the peer may have given up: what comes next does not say so any more.
+    let mut rig = Rig::new();
+    rig.accept(&piece(2, "B", "begun").ssn(3));
+    rig.advance(2, &[]);
+    assert_eq!(request(&mut rig, 2, &[0]), ResetOutcome::Done);
+    rig.accept(&piece(3, "BE", "new"));
+    assert_eq!((rig.recv_all(0), rig.receiver.charge()), (vec!["new".into()], 0));
+    // Of another stream.
+    let mut rig = Rig::new();
+    rig.accept(&piece(1, "B", "all of").stream(1));
+    assert_eq!(request(&mut rig, 1, &[0]), ResetOutcome::Done);
+    rig.accept(&piece(2, "E", " it").stream(1));
+    assert_eq!(rig.recv_all(1), ["all of it"]);
+    // Begun behind the reset.
+    let mut rig = Rig::new();
+    rig.accept(&piece(2, "B", "of the"));
+    assert_eq!(request(&mut rig, 1, &[0]), ResetOutcome::InProgress);
+    rig.accept(&piece(1, "BE", "old"));
+    rig.accept(&piece(3, "E", " new"));
+    assert_eq!(rig.recv_all(0), ["old", "of the new"]);
+}
+
 /// What overtook the request waits too, fragments among it.
 #[test]
 fn deferred_after_data_beyond_it() {
