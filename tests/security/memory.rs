@@ -1,9 +1,13 @@
 //! What attacks cost in memory. A test binary of its own, whose tests take turns: it counts what the allocator gives out.
 
+#[path = "memory/endpoint.rs"]
+mod endpoint;
 #[path = "memory/flood.rs"]
 mod flood;
 #[path = "memory/floods.rs"]
 mod floods;
+#[path = "memory/hostile.rs"]
+mod hostile;
 #[path = "../support/raw_channels.rs"]
 mod raw_channels;
 #[path = "../support/raw_extensions.rs"]
@@ -11,6 +15,8 @@ mod raw_extensions;
 #[path = "../support/raw_sctp.rs"]
 mod raw_sctp;
 mod stun;
+#[path = "../support/loopback.rs"]
+mod support;
 
 use bytes::{Bytes, BytesMut};
 use raw_channels::{DCEP, RawChannels, open_message};
