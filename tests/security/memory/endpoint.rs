@@ -110,7 +110,7 @@ const ATTACKS: [(&str, Attack); 9] = [
     ("tiny messages", |it, _| (0..40).map(|_| it.data(WHOLE | UNORDERED, it.stream, 53, b"x")).collect()),
     ("windows of zero", |it, n| {
         let base = it.engine_tsn.wrapping_sub(1);
-        let window = if n % 3 == 0 { u32::MAX } else { 0 };
+        let window = if n.is_multiple_of(3) { u32::MAX } else { 0 };
         vec![Sack { window, ..Sack::new(base) }.chunk(), it.data(WHOLE | UNORDERED, it.stream, 53, b"x")]
     }),
 ];

@@ -289,8 +289,8 @@ impl Flood {
 
     pub fn sacks(&mut self, n: u32) {
         let base = self.peer.engine_tsn.wrapping_sub(1);
-        let gaps = if n % 2 == 0 { vec![] } else { (1..40).map(|n| (3 * n, 3 * n + 1)).collect() };
-        let window = if n % 3 == 0 { u32::MAX } else { 0 };
+        let gaps = if n.is_multiple_of(2) { vec![] } else { (1..40).map(|n| (3 * n, 3 * n + 1)).collect() };
+        let window = if n.is_multiple_of(3) { u32::MAX } else { 0 };
         self.send(&[
             Sack { window, gaps, duplicates: vec![base; 2 * (n as usize % 50)], ..Sack::new(base) }.chunk()
         ]);
@@ -374,7 +374,7 @@ impl Flood {
 
     /// Timers run, but so that nothing is given up.
     fn pass_time(&mut self, n: u32) {
-        if n % 100 == 0 {
+        if n.is_multiple_of(100) {
             self.peer.now += ms(10);
             self.peer.engine.handle_timeout(self.peer.now);
         }
