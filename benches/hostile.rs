@@ -46,7 +46,7 @@ fn crowded(n: u32) -> Config {
     config().limits(limits.incomplete_messages_per_stream(Some(n as usize)))
 }
 
-fn packets(peer: &RawPeer, chunks: impl Iterator<Item = Chunk>) -> Packets {
+fn packets<E: Engine>(peer: &RawPeer<E>, chunks: impl Iterator<Item = Chunk>) -> Packets {
     chunks.map(|chunk| packet(PORT, PORT, peer.engine_tag, &[chunk])).collect()
 }
 
@@ -246,14 +246,32 @@ fn opens(n: u32) -> (RawPeer<straits_sctp::Channels>, Packets) {
 /// n channels are open, and their acknowledgements cannot leave since the window is closed; all are to be closed, and then a
 /// packet comes that changes nothing.
 fn closing_behind_a_closed_window(n: u32) -> (RawPeer<straits_sctp::Channels>, Packets) {
+    let peer = waiting_to_close(n);
+    let packets = vec![packet(PORT, PORT, peer.engine_tag, &[heartbeat(b"x")]); 1000];
+    (peer, packets)
+}
+
+/// The same, and then all streams are reset again and again, and asked for.
+fn closing_again(n: u32) -> (RawPeer<straits_sctp::Channels>, Packets) {
+    let peer = waiting_to_close(n);
+    let number = |k: u32| peer.tsn + 1 + k;
+    let all = |k: u32| match k % 2 {
+        0 => outgoing_reset(number(k), 0, peer.tsn + n - 1, &[]),
+        // RFC 6525 §4.2: of all.
+        _ => tlv(14, &number(k).to_be_bytes()),
+    };
+    let packets = packets(&peer, (0..500).map(|k| reconfig(&[all(k)])));
+    (peer, packets)
+}
+
+fn waiting_to_close(n: u32) -> RawPeer<straits_sctp::Channels> {
     let (mut peer, opens) = opens_with(n, 0);
     let closed = Sack { window: 0, ..Sack::new(peer.engine_tsn.wrapping_sub(1)) }.chunk();
     peer.send(&[closed]);
     opens.iter().for_each(|packet| peer.send_bytes(packet));
     let list: Vec<_> = (0..n as u16).map(|k| 2 * k + 1).collect();
     peer.send(&[reconfig(&[outgoing_reset(peer.tsn, 0, peer.tsn + n - 1, &list)])]);
-    let packets = vec![packet(PORT, PORT, peer.engine_tag, &[heartbeat(b"x")]); 1000];
-    (peer, packets)
+    peer
 }
 
 fn take<E: Engine>(peer: &mut RawPeer<E>, packets: &Packets, answer: &mut BytesMut) {
@@ -315,6 +333,7 @@ fn control(criterion: &mut Criterion) {
     measure(criterion, "HEARTBEATs", 1000, false, heartbeats);
     measure(criterion, "OPENs", 1000, false, opens);
     measure(criterion, "closing behind a closed window", 1000, false, closing_behind_a_closed_window);
+    measure(criterion, "closing behind a closed window again", 1000, false, closing_again);
 }
 
 criterion_group!(benches, messages, control, acknowledgements);
