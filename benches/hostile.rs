@@ -2,6 +2,7 @@
 //! not grow with n.
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the bench")]
+#![allow(unreachable_pub, reason = "what is shared with tests")]
 
 #[path = "../tests/support/raw_channels.rs"]
 #[allow(clippy::unwrap_used, reason = "as in tests")]
