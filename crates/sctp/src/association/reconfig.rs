@@ -58,14 +58,30 @@ impl Association {
     fn handle_parameters(&mut self, now: Instant, parameters: &[ReconfigParameter<'_>]) {
         let mut answers = Vec::with_capacity(parameters.len());
         let mut asked = None;
+        // One decision for both parameters of a chunk.
+        let mut takes_all = None;
+        let mut is_excessive = |it: &mut Self, streams: &List<'_, StreamId>| {
+            streams.is_empty() && !*takes_all.get_or_insert_with(|| it.reset.takes_all(now))
+        };
         for parameter in parameters {
             match *parameter {
                 ReconfigParameter::OutgoingReset { request, response: _, last_tsn, streams } => {
-                    let perform = |it: &mut Self| it.perform_reset(now, last_tsn, &streams);
-                    answers.push(self.answer(request, perform));
+                    answers.push(self.answer(request, |it| {
+                        if is_excessive(it, &streams) {
+                            ReconfigResult::Denied
+                        } else {
+                            it.perform_reset(now, last_tsn, &streams)
+                        }
+                    }));
                 }
                 ReconfigParameter::IncomingReset { request, streams } => {
-                    answers.push(self.answer(request, |it| it.begin_asked_reset(now, &streams)));
+                    answers.push(self.answer(request, |it| {
+                        if is_excessive(it, &streams) {
+                            ReconfigResult::Denied
+                        } else {
+                            it.begin_asked_reset(now, &streams)
+                        }
+                    }));
                     asked = Some((request, streams));
                 }
                 // RFC 6525 §5.2.1: "The decision to deny a re-configuration request is an administrative decision". Nothing

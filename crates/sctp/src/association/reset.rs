@@ -9,7 +9,7 @@ use crate::timer::Timer;
 use crate::wire::{List, ReConfig, ReconfigParameter, ReconfigParameters, ReconfigResult};
 use bytes::Bytes;
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::debug;
 
 /// Both directions of the request and answer game.
@@ -31,6 +31,8 @@ pub(super) struct Reset {
     expected: u32,
     /// What was answered to the peer's last two requests; a RE-CONFIG may have two.
     answered: [Option<Answer>; 2],
+    /// When the peer's last request about all streams was taken.
+    all_taken: Option<Instant>,
 }
 
 /// Our request in flight. It is repeated as it was sent first (RFC 6525 §5.1.1: "the sender MUST retransmit the RE-CONFIG
@@ -61,6 +63,7 @@ impl Reset {
             next_number: 0,
             expected: 0,
             answered: [None; 2],
+            all_taken: None,
         }
     }
 
@@ -126,6 +129,18 @@ impl Reset {
     /// Whether the peer's request is new.
     pub(super) fn is_next(&self, number: u32) -> bool {
         number == self.expected
+    }
+
+    /// Whether a request about all streams is taken now. Each looks at every stream in use: a peer that goes on and on with
+    /// them would cost far more than it sends. RFC 6525 §5.2.1: "The decision to deny a re-configuration request is an
+    /// administrative decision".
+    pub(super) fn takes_all(&mut self, now: Instant) -> bool {
+        let takes =
+            self.all_taken.is_none_or(|last| now.saturating_duration_since(last) >= ALL_STREAMS_INTERVAL);
+        if takes {
+            self.all_taken = Some(now);
+        }
+        takes
     }
 
     /// The peer's next request was answered.
@@ -327,3 +342,5 @@ impl Association {
 
 /// Well below what any known stack takes in one request, and what fits the smallest packet.
 const MAX_STREAMS_PER_REQUEST: usize = 128;
+/// Data channels are closed one by one (RFC 8831 §6.7): no stack in use asks for all of them twice in such a time.
+const ALL_STREAMS_INTERVAL: Duration = Duration::from_millis(100);

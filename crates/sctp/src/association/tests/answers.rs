@@ -418,6 +418,37 @@ fn requests_of_every_kind_are_answered() {
     assert_eq!(reconfig(&mut raw, &[]), [""; 0]);
 }
 
+/// Requests about all streams cost as much as there are streams: a peer gets them ten times a second, and those about
+/// single ones as often as it asks. The answer to one that is repeated stays.
+#[test]
+fn requests_about_all_streams_are_taken_now_and_then() {
+    let mut raw = with_reconfig();
+    let all = |number| {
+        [
+            outgoing(number, PEER_TSN - 1, &[]),
+            ReconfigParameter::IncomingReset { request: number + 1, streams: List::EMPTY },
+        ]
+    };
+    let answers = |number: u32, results: [&str; 2]| {
+        let [first, second] = results;
+        [format!("RE-CONFIG response({number} {first}) response({} {second})", number + 1)]
+    };
+    let taken = answers(PEER_TSN, ["Performed", "NothingToDo"]);
+    assert_eq!(reconfig(&mut raw, &all(PEER_TSN)), taken);
+    raw.now += Duration::from_millis(99);
+    assert_eq!(reconfig(&mut raw, &all(PEER_TSN)), taken);
+    let denied = answers(PEER_TSN + 2, ["Denied", "Denied"]);
+    assert_eq!(reconfig(&mut raw, &all(PEER_TSN + 2)), denied);
+    let one = PEER_TSN + 4;
+    assert_eq!(
+        reconfig(&mut raw, &[outgoing(one, PEER_TSN - 1, &[StreamId(1)])]),
+        [format!("RE-CONFIG response({one} Performed)")]
+    );
+    raw.now += Duration::from_millis(1);
+    let next = answers(one + 1, ["Performed", "NothingToDo"]);
+    assert_eq!(reconfig(&mut raw, &all(one + 1)), next);
+}
+
 /// RFC 6525 §5.1.1, §5.2.7: our request is repeated unchanged until it has a final answer.
 #[test]
 fn our_reset_is_repeated_until_it_is_answered() {
