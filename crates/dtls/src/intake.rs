@@ -54,20 +54,21 @@ impl Intake {
         inbox: &mut Datagrams,
         stats: &mut Stats,
     ) -> Admitted {
-        self.walk(datagram, inbox, stats, |intake, record, admitted, stats| {
+        self.walk(datagram, MIN_ENCRYPTED, inbox, stats, |intake, record, admitted, stats| {
             intake.judge_handshake(record, config, admitted, stats)
         })
     }
 
-    /// The same once the session is connected.
+    /// The same once the session is connected; no encrypted payload of its cipher is shorter than `min_encrypted`.
     pub(crate) fn admit_connected(
         &mut self,
         datagram: &[u8],
         role: Role,
+        min_encrypted: usize,
         inbox: &mut Datagrams,
         stats: &mut Stats,
     ) -> Admitted {
-        self.walk(datagram, inbox, stats, |_, record, admitted, stats| {
+        self.walk(datagram, min_encrypted, inbox, stats, |_, record, admitted, stats| {
             judge_connected(record, role, admitted, stats)
         })
     }
@@ -85,6 +86,7 @@ impl Intake {
     fn walk(
         &mut self,
         datagram: &[u8],
+        min_encrypted: usize,
         inbox: &mut Datagrams,
         stats: &mut Stats,
         judge: impl Fn(&mut Self, &Record<'_>, &mut Admitted, &mut Stats) -> Verdict,
@@ -97,7 +99,12 @@ impl Intake {
                 break;
             };
             rest = behind;
-            match judge(self, &record, &mut admitted, stats) {
+            // RFC 6347 §4.1.2.7: "invalid records SHOULD be silently discarded, thus preserving the association". OpenSSL
+            // gives the session up over one that has no room for its nonce and tag, which anybody can write.
+            let is_too_short = record.epoch > 0 && record.payload.len() < min_encrypted;
+            let verdict =
+                if is_too_short { Verdict::Drop } else { judge(self, &record, &mut admitted, stats) };
+            match verdict {
                 Verdict::Data => admitted.data = admitted.data.saturating_add(1),
                 Verdict::Control => admitted.control = admitted.control.saturating_add(1),
                 Verdict::Drop => {
@@ -222,6 +229,9 @@ fn judge_connected(record: &Record<'_>, role: Role, admitted: &mut Admitted, sta
 
 /// OpenSSL reads datagrams into a buffer for one record of the largest size; larger datagrams are handed over in parts.
 const MAX_ENTRY: usize = 1 << 14;
+/// While the cipher is not known: the nonce and tag of AES-GCM, which has the longest. The Finished is longer with every
+/// cipher.
+const MIN_ENCRYPTED: usize = 8 + 16;
 /// A flight has one encrypted record (Finished); OpenSSL's timer repeats it some five times in 30 s.
 const MAX_ENCRYPTED: usize = 32;
 /// No handshake numbers its plaintext messages higher than 6 (HelloVerifyRequest to ServerHelloDone).

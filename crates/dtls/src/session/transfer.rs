@@ -1,6 +1,7 @@
 //! Records of application data, in and out.
 
 use super::{CloseReason, Phase, SealError, Session};
+use crate::record::HEADER_LEN;
 use crate::session::handshake::remote_alert;
 use bytes::BytesMut;
 use openssl::error::ErrorStack;
@@ -82,12 +83,14 @@ impl Session {
 
     /// A datagram of an established session.
     pub(super) fn on_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        let min_encrypted = self.overhead().saturating_sub(HEADER_LEN);
         let inbox = &mut self.stream.get_mut().inbox;
         if inbox.len() > MAX_INBOX && !inbox.is_drained() {
             self.stats.records_dropped = self.stats.records_dropped.saturating_add(1);
             return;
         }
-        let admitted = self.intake.admit_connected(datagram, self.role, inbox, &mut self.stats);
+        let admitted =
+            self.intake.admit_connected(datagram, self.role, min_encrypted, inbox, &mut self.stats);
         trace!(role = ?self.role, len = datagram.len(), ?admitted, "datagram");
         self.inflow.data = self.inflow.data.saturating_add(admitted.data);
         self.inflow.control = self.inflow.control.saturating_add(admitted.control);

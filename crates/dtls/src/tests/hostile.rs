@@ -142,6 +142,54 @@ fn garbage_never_disturbs() {
     pair.exchange();
 }
 
+/// RFC 6347 §4.1.2.7: "invalid records SHOULD be silently discarded, thus preserving the association". Whichever bit was
+/// flipped, in the header too.
+#[test]
+fn no_flipped_bit_ends_the_session() {
+    for len in [1, 28, 200] {
+        for is_client in [false, true] {
+            let mut pair = Pair::connected();
+            for bit in 0..8 * (len + 37) {
+                let Pair { now, client, server } = &mut pair;
+                let (from, to) = if is_client { (server, client) } else { (client, server) };
+                let record = from.seal(&vec![7; len]);
+                let mut flipped = record.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                to.receive(*now, &flipped);
+                assert_eq!(to.session.state(), State::Connected, "bit {bit} of {len} bytes: {:?}", to.events);
+                assert_eq!(to.data, Vec::<Vec<u8>>::new());
+                to.receive(*now, &record);
+                assert_eq!(to.data.pop(), Some(vec![7; len]), "bit {bit} of {len} bytes");
+            }
+        }
+    }
+}
+
+/// It takes no key to write a record that looks encrypted and has no room for its nonce and tag. Before, behind and between
+/// the flights of a handshake, and afterwards.
+#[test]
+fn records_too_short_for_their_cipher_are_dropped() {
+    let mut short = Vec::new();
+    for content in 20..24 {
+        for len in 0..24 {
+            short.push(
+                [&[content, 254, 253, 0, 1, 0, 0, 0, 0, 1, 0, 0, len][..], &vec![7; len.into()]].concat(),
+            );
+        }
+    }
+    let mut pair = Pair::new();
+    pair.run_with(|burst| {
+        burst.into_iter().flat_map(|sound| [&short[..], &[sound], &short].concat()).collect()
+    });
+    assert_eq!(pair.states(), (State::Connected, State::Connected));
+    for record in &short {
+        pair.client.receive(pair.now, record);
+        pair.server.receive(pair.now, record);
+    }
+    assert_eq!(pair.states(), (State::Connected, State::Connected));
+    pair.exchange();
+}
+
 /// Items 34 and 37: a record that was cut or changed anywhere is dropped, and neither replay window nor session suffers.
 #[test]
 fn corrupted_records_are_dropped() {
