@@ -25,6 +25,8 @@ pub(super) struct PathMtu {
     small: Option<Small>,
     /// How many of them were answered in a row, each while a large packet was lost.
     answered: u32,
+    /// One of them was not, since the peer was heard of the last time.
+    is_lossy: bool,
     /// The nonce of the full-size HEARTBEAT on its way.
     probe: Option<u64>,
     /// Probes of this search.
@@ -46,6 +48,7 @@ impl PathMtu {
             refused: None,
             small: None,
             answered: 0,
+            is_lossy: false,
             probe: None,
             probes: 0,
             search: Timer::fixed(PROBE_TIMER),
@@ -109,8 +112,11 @@ impl Association {
     fn meets_black_hole(&mut self, now: Instant, expired: &T3Expired) -> bool {
         let packet = self.sender.first_packet_size();
         let is_large = packet > NARROW_PACKET;
-        if expired.unheard <= 1 || self.path_mtu.small.take().is_some() {
+        let is_unanswered = self.path_mtu.small.take().is_some();
+        let is_first = expired.unheard <= 1;
+        if is_first || is_unanswered {
             self.path_mtu.answered = 0;
+            self.path_mtu.is_lossy = !is_first;
         }
         if expired.unheard > 1 {
             self.assume_narrow_path();
@@ -129,8 +135,8 @@ impl Association {
 
     /// Whether a large packet was lost, and a small one was not, so often in a row that it cannot be chance.
     fn is_black_hole(&self, now: Instant, packet: usize, expired: &T3Expired) -> bool {
-        let PathMtu { refused, answered, .. } = self.path_mtu;
-        let is_late = now.saturating_duration_since(expired.since) >= PATIENCE;
+        let PathMtu { refused, answered, is_lossy, .. } = self.path_mtu;
+        let is_late = !is_lossy && now.saturating_duration_since(expired.since) >= PATIENCE;
         let is_refused = refused.is_some_and(|refused| packet >= refused) && expired.unheard >= LOSSES;
         answered >= ANSWERS || answered >= ANSWERS_WHEN_LATE && is_late || is_refused
     }
@@ -214,9 +220,9 @@ impl Association {
 const NARROW_PACKET: usize = 504;
 /// How often a large packet is lost that the socket has refused before.
 const LOSSES: u32 = 4;
-/// Where half of all round trips fail, one small packet in a row of so many is lost too, but for one row in 65,000.
-const ANSWERS: u32 = 8;
-/// Enough when it takes long.
+/// Where half of all round trips fail, one small packet in a row of so many is lost too, but for one row in 17 million.
+const ANSWERS: u32 = 12;
+/// Enough when it takes long though none was lost, as round trips are long.
 const ANSWERS_WHEN_LATE: u32 = 5;
 /// Since the first expiration. With round trips below half a second the end comes in less than 30 s.
 const PATIENCE: Duration = Duration::from_secs(18);
