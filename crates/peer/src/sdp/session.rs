@@ -118,7 +118,7 @@ impl<'a> Session<'a> {
 
 impl<'a> Section<'a> {
     fn parse(line: Line<'a>) -> Result<Self, DescriptionError> {
-        let mut fields = line.value.splitn(4, ' ');
+        let mut fields = line.value.trim_end().splitn(4, ' ');
         let mut field = |problem| fields.next().filter(|text| !text.is_empty()).ok_or(syntax(line, problem));
         let media = field("`m=` has no media type")?;
         let port = field("`m=` has no port")?;
@@ -133,7 +133,7 @@ impl<'a> Section<'a> {
             media,
             port,
             proto,
-            formats: formats.trim_end(),
+            formats,
             attributes: Vec::new(),
         })
     }

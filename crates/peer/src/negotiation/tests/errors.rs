@@ -35,7 +35,10 @@ fn form() {
     assert_eq!(error("v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\n"), syntax(3, "no `t=`"));
     assert_eq!(error(&with("m=", "m=application")), syntax(8, "`m=` has no port"));
     assert_eq!(error(&with("m=", "m=application 70000 x y")), syntax(8, "`m=` has a bad port"));
-    assert_eq!(error(&with("m=", "m=application 9 x ")), syntax(8, "`m=` has no format"));
+    for spaces in [" ", "   "] {
+        let line = format!("m=application 9 x{spaces}");
+        assert_eq!(error(&with("m=", &line)), syntax(8, "`m=` has no format"));
+    }
     assert_eq!(error(&with("c=", "c=IN IP4")), syntax(9, "`c=` has three fields"));
     assert_eq!(error(&with("c=", "b=AS")), syntax(9, "`b=` needs a type and a value"));
     assert_eq!(error(&with("c=", "t=0 0")), syntax(9, "this line may not stand in a media section"));
