@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::{CloseReason, TimeoutKind};
-use straits_sim::seed;
+use straits_sim::{Verdict, seed};
 
 /// What is left of 576 bytes.
 const NARROW: usize = 504;
 const FULL: usize = 1191;
+/// Types of chunks (RFC 9260 §3.2).
+const SACK: u8 = 3;
+const HEARTBEAT_ACK: u8 = 5;
 
 fn narrow(net: &mut Pair, mtu: Option<usize>) {
     net.a_to_b.conditions.mtu = mtu;
@@ -102,6 +105,24 @@ fn heavy_loss_is_not_taken_for_a_narrow_path() {
         net.run_until_idle();
         assert_eq!((net.b.received_bytes(), closed(&net.a)), (100_000, None));
     }
+}
+
+/// Ten times in a row the SACK of a large packet is lost and the answer to a small one is not, as chance may have it.
+#[test]
+fn lost_sacks_are_not_taken_for_a_narrow_path() {
+    let mut net = Pair::established(seed());
+    let mut answers = 0;
+    net.b_to_a.set_filter(move |_, datagram| match datagram.payload.get(12) {
+        Some(&SACK) if answers < 10 => Verdict::Drop,
+        Some(&HEARTBEAT_ACK) => {
+            answers += 1;
+            Verdict::Pass
+        }
+        _ => Verdict::Pass,
+    });
+    net.a.send_bytes(0, patterned(0, 5000), true);
+    net.run_until_idle();
+    assert_eq!((net.b.received_bytes(), closed(&net.a)), (5000, None));
 }
 
 /// The socket says that it takes no such packet: nothing of that size is in flight any more once the next one is built.
