@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha12Rng;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use straits::{DataChannelInit, Endpoint, Error, OfferOptions, PeerConnection, Priority, Stage};
 
 /// A pair and what it is doing.
@@ -23,6 +23,9 @@ pub(crate) struct Life<'a> {
     talks: Vec<Talk>,
     /// Channels so far.
     count: u16,
+    begun: Instant,
+    /// What was done, and when it began.
+    journal: Vec<(Duration, Step)>,
 }
 
 /// What may be done next.
@@ -67,7 +70,9 @@ impl<'a> Life<'a> {
             (b, None)
         };
         tally.connections.fetch_add(1, Ordering::Relaxed);
-        let mut life = Self { random, tally, ends: [a, b], relay, talks: Vec::new(), count: 0 };
+        let (begun, journal) = (Instant::now(), Vec::new());
+        let mut life =
+            Self { random, tally, ends: [a, b], relay, talks: Vec::new(), count: 0, begun, journal };
         life.succeed("the first channel", first.opened()).await;
         let accepted = life.watch("the first channel", life.ends[1].accept_channel()).await;
         let accepted = accepted.unwrap_or_else(|| panic!("no channel\n{}", life.report()));
@@ -85,6 +90,7 @@ impl<'a> Life<'a> {
     }
 
     async fn step(&mut self, step: Step) {
+        self.journal.push((self.begun.elapsed(), step));
         match step {
             Step::Open if self.talks.len() < 12 => self.open().await,
             Step::Send => self.send().await,
@@ -96,15 +102,7 @@ impl<'a> Life<'a> {
             }
             Step::Restart => self.restart().await,
             Step::Weather => self.set(weather),
-            Step::Blackout if self.relay.is_some() => {
-                let direction = self.random.random_range(0..3);
-                let blackout = [direction != 0, direction != 1];
-                self.set(|_| Conditions { blackout, ..Conditions::default() });
-                self.tally.blackouts.fetch_add(1, Ordering::Relaxed);
-                // The ends do what they have to do meanwhile; it may be long enough for "disconnected".
-                tokio::time::sleep(Duration::from_millis(self.random.random_range(10..7000))).await;
-                self.set(weather);
-            }
+            Step::Blackout if self.relay.is_some() => self.blackout().await,
             Step::Calm => self.set(|_| Conditions::default()),
             Step::Open | Step::CloseChannel | Step::AbortChannel | Step::Blackout => {}
         }
@@ -172,6 +170,26 @@ impl<'a> Life<'a> {
         let options = OfferOptions::default().ice_restart(true);
         relay.negotiate(&self.ends[0], &self.ends[1], options).await;
         self.tally.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Shorter than consent lasts, and long enough for "disconnected".
+    async fn blackout(&mut self) {
+        let direction = self.random.random_range(0..3);
+        let blackout = [direction != 0, direction != 1];
+        self.set(|_| Conditions { blackout, ..Conditions::default() });
+        self.tally.blackouts.fetch_add(1, Ordering::Relaxed);
+        // The ends do what they have to do meanwhile.
+        tokio::time::sleep(Duration::from_millis(self.random.random_range(10..7000))).await;
+        self.set(weather);
+        // Consent is renewed: several blackouts on end would outlast it.
+        let answers = self.answers();
+        let is_renewed = || std::iter::zip(self.answers(), answers).all(|(now, before)| now > before);
+        self.watch("consent after a blackout", until(is_renewed)).await;
+    }
+
+    /// How many of its checks each end had answered.
+    fn answers(&self) -> [u64; 2] {
+        self.ends.each_ref().map(|end| end.stats().ice.responses_received)
     }
 
     async fn end(mut self) {
@@ -249,7 +267,8 @@ impl<'a> Life<'a> {
     /// All that is known of the two ends.
     fn report(&self) -> String {
         let report = |end: &PeerConnection| format!("{}\n{:?}", end.explain(), end.stats());
-        self.ends.iter().map(report).collect::<Vec<_>>().join("\n")
+        let [a, b] = self.ends.each_ref().map(report);
+        format!("{a}\n{b}\nafter {:?}: {:?}", self.begun.elapsed(), self.journal)
     }
 }
 
