@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The tests of a directory of this package, by what `keys` finds in the name of each: none, one or several.
+/// The tests in and below a directory of this package, by what `keys` finds in the name of each: none, one or several.
 pub(crate) fn tests<K: Ord>(directory: &str, keys: impl Fn(&str) -> Vec<K>) -> BTreeMap<K, Vec<String>> {
     let mut tests = BTreeMap::<K, Vec<String>>::new();
-    let mut files: Vec<_> =
-        fs::read_dir(path(directory)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files = files(path(directory));
     files.sort();
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
         let source = fs::read_to_string(file).unwrap();
@@ -24,6 +23,11 @@ pub(crate) fn tests<K: Ord>(directory: &str, keys: impl Fn(&str) -> Vec<K>) -> B
         }
     }
     tests
+}
+
+fn files(directory: PathBuf) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(path) } else { vec![path] }).collect()
 }
 
 fn is_test(line: &str) -> bool {
