@@ -20,10 +20,10 @@ impl Config {
     /// Largest datagram that the handshake makes, in bytes of UDP payload.
     ///
     /// Default 1200: with IPv6, UDP and TURN around it still below 1280, the smallest MTU of IPv6. Flights larger than this
-    /// are fragmented by DTLS; data records are as large as what is sealed. A flight that has to be
-    /// sent again goes in datagrams of up to 544 bytes, or as small as its records are: a certificate with an RSA key makes one of
-    /// some 900 bytes, and on a path that does not take that the handshake never ends. Values below 256, OpenSSL's least,
-    /// are raised to it.
+    /// are fragmented by DTLS; data records are as large as what is sealed. A flight that has to be sent again goes in
+    /// datagrams of up to 544 bytes, or as small as its records are: a certificate with an RSA key makes one of some 900
+    /// bytes, and on a path that does not take that the handshake never ends. Values below 256, OpenSSL's least, are raised
+    /// to it.
     #[must_use]
     pub fn mtu(mut self, value: u16) -> Self {
         self.mtu = value.max(MIN_MTU);

@@ -58,8 +58,9 @@ impl Flight {
             self.datagrams.clear();
             mem::swap(&mut self.datagrams, fresh);
         }
-        // Small datagrams from the first time on, as they cost next to nothing. RFC 6347 §4.1.1.1: "If repeated retransmissions do not result in a response, and the PMTU is unknown, subsequent
-        // retransmissions SHOULD back off to a smaller record size, fragmenting the handshake message as appropriate."
+        // RFC 6347 §4.1.1.1: "If repeated retransmissions do not result in a response, and the PMTU is unknown, subsequent
+        // retransmissions SHOULD back off to a smaller record size, fragmenting the handshake message as appropriate." From
+        // the first one on, as small datagrams cost next to nothing.
         self.assume_narrow_path();
         self.sent(now, interval);
     }

@@ -146,7 +146,7 @@ fn refused_packet_makes_packets_small() {
     assert_eq!(net.a.stats().mtu, FULL);
 }
 
-/// What was refused and is in flight ends it sooner than without a word from the socket, and without small packets as witnesses.
+/// What was refused and is in flight ends it sooner than without a word from the socket; no small packets are asked to witness.
 #[test]
 fn refused_packet_in_flight_ends_soon() {
     let mut net = Pair::established(seed());
