@@ -357,23 +357,29 @@ fn peer_that_vanishes_during_the_set_up() {
     assert!(stages.is_sorted(), "{stages:?}");
 }
 
-/// It has answered the first check, and nothing since: no pair was nominated, and it is gone all the same.
+/// Its first answer, or its first check, and nothing since: no pair was nominated, and it is gone all the same, to either side.
 #[test]
-fn peer_that_vanishes_behind_its_first_answer() {
+fn peer_that_vanishes_behind_its_first_word() {
     let mut net = strangers(seed());
     let now = net.now();
     net.a.peer.open_channel(now, labelled("sendChannel")).unwrap();
-    let mut answers = 0;
-    net.b_to_a.set_filter(move |_, _| {
-        answers += 1;
-        if answers == 1 { Verdict::Pass } else { Verdict::Drop }
-    });
+    for link in [&mut net.a_to_b, &mut net.b_to_a] {
+        let mut words = 0;
+        link.set_filter(move |_, _| {
+            words += 1;
+            if words == 1 { Verdict::Pass } else { Verdict::Drop }
+        });
+    }
     negotiate(&mut net);
     net.run_for(SECOND);
-    assert_eq!(net.a.peer.explain().finding, Finding::NotNominated);
-    net.run_for(30 * SECOND);
-    assert_eq!(net.a.peer.state(), PeerState::Failed);
-    assert_eq!(net.a.peer.explain().finding, Finding::PeerGone);
+    for end in [&net.a, &net.b] {
+        assert_eq!(end.peer.explain().finding, Finding::NotNominated);
+    }
+    net.run_for(32 * SECOND);
+    for end in [&net.a, &net.b] {
+        assert_eq!(end.peer.state(), PeerState::Failed);
+        assert_eq!(end.peer.explain().finding, Finding::PeerGone);
+    }
 }
 
 /// Checks work, and the rest does not: DTLS ends by its own bound, with its own reason.

@@ -191,8 +191,8 @@ impl Peer {
         let is_valid =
             |pair: &CandidatePair| pair.state == CandidatePairState::Succeeded && !pair.is_nominated;
         if pairs.iter().any(is_valid) {
-            // What was answered once and was not again until ICE gave up.
-            let is_gone = checks && self.close_reason().is_some();
+            // ICE gives up when nothing more comes, and goes on as long as the peer checks without a nomination.
+            let is_gone = matches!(self.close_reason(), Some(CloseReason::Ice(_)));
             return if is_gone { Finding::PeerGone } else { Finding::NotNominated };
         }
         if stats.unauthenticated > 0 {
