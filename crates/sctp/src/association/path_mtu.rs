@@ -8,7 +8,6 @@
 use super::control::Control;
 use super::{Association, CloseReason, TimeoutKind};
 use crate::send::T3Expired;
-use crate::timer::Timer;
 use crate::wire::{Header, Heartbeat, WriteChunk};
 use rand::Rng;
 use std::time::{Duration, Instant};
@@ -31,8 +30,8 @@ pub(super) struct PathMtu {
     probe: Option<u64>,
     /// Probes of this search.
     probes: u32,
-    /// When to probe next; stopped while packets have the full size.
-    search: Timer,
+    /// When to probe next; never while packets have the full size.
+    probe_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +50,7 @@ impl PathMtu {
             is_lossy: false,
             probe: None,
             probes: 0,
-            search: Timer::fixed(PROBE_TIMER),
+            probe_at: None,
         }
     }
 
@@ -61,11 +60,11 @@ impl PathMtu {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.search.deadline()
+        self.probe_at
     }
 
     pub(super) fn stop(&mut self) {
-        self.search.stop();
+        self.probe_at = None;
     }
 }
 
@@ -143,23 +142,20 @@ impl Association {
 
     /// Something was acknowledged: the path is open, and its size can be looked for.
     pub(super) fn on_path_alive(&mut self, now: Instant) {
-        if self.path_mtu.size < self.config.max_packet_size && !self.path_mtu.search.is_running() {
+        if self.path_mtu.size < self.config.max_packet_size && self.path_mtu.probe_at.is_none() {
             self.search_path_mtu(now);
         }
     }
 
     pub(super) fn on_path_mtu_timer(&mut self, now: Instant) {
-        if !self.path_mtu.search.expire(now) {
+        if self.path_mtu.probe_at.take_if(|at| *at <= now).is_none() || !self.phase.sends_data() {
             return;
         }
-        if !self.phase.sends_data() {
-            self.path_mtu.stop();
-        } else if self.path_mtu.probes < MAX_PROBES {
+        if self.path_mtu.probes < MAX_PROBES {
             self.send_path_probe(now);
         } else {
             self.path_mtu.probes = 0;
-            self.path_mtu.search.set_duration(RAISE_TIMER);
-            self.path_mtu.search.start(now);
+            self.path_mtu.probe_at = now.checked_add(RAISE_TIMER);
         }
     }
 
@@ -199,8 +195,7 @@ impl Association {
         self.control.push(Control::PathProbe { tag, nonce });
         self.path_mtu.probe = Some(nonce);
         self.path_mtu.probes += 1;
-        self.path_mtu.search.set_duration(PROBE_TIMER);
-        self.path_mtu.search.start(now);
+        self.path_mtu.probe_at = now.checked_add(PROBE_TIMER);
     }
 
     /// What a full-size HEARTBEAT carries. Its answer is as large, so that a probe tells about both directions.

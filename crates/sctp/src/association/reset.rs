@@ -24,7 +24,7 @@ pub(super) struct Reset {
     #[cfg(test)]
     pub(super) looked_at: usize,
     /// RFC 6525 §5.1.1: "there MUST NOT be more than one request in flight."
-    pending: Option<Request>,
+    pending: Option<Box<Request>>,
     /// The number of our next request: counts up from our initial TSN.
     next_number: u32,
     /// The number of the peer's next request.
@@ -288,7 +288,7 @@ impl Association {
         let response = self.reset.expected.wrapping_sub(1);
         let request =
             Request { number, response, answer: None, last_tsn, streams, timer, in_progress: false };
-        self.reset.pending = Some(request);
+        self.reset.pending = Some(Box::new(request));
         self.control.push(Control::ReconfigRequest);
     }
 
