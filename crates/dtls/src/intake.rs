@@ -46,20 +46,22 @@ enum Verdict {
 }
 
 impl Intake {
-    /// Walks the records of a datagram that came during the handshake and queues those that OpenSSL may see.
+    /// Walks the records of a datagram that came during the handshake and queues those that OpenSSL may see. No encrypted
+    /// payload is shorter than `min_encrypted`.
     pub(crate) fn admit_handshake(
         &mut self,
         datagram: &[u8],
         config: &Config,
+        min_encrypted: usize,
         inbox: &mut Datagrams,
         stats: &mut Stats,
     ) -> Admitted {
-        self.walk(datagram, MIN_ENCRYPTED, inbox, stats, |intake, record, admitted, stats| {
+        self.walk(datagram, min_encrypted, inbox, stats, |intake, record, admitted, stats| {
             intake.judge_handshake(record, config, admitted, stats)
         })
     }
 
-    /// The same once the session is connected; no encrypted payload of its cipher is shorter than `min_encrypted`.
+    /// The same once the session is connected.
     pub(crate) fn admit_connected(
         &mut self,
         datagram: &[u8],
@@ -229,9 +231,6 @@ fn judge_connected(record: &Record<'_>, role: Role, admitted: &mut Admitted, sta
 
 /// OpenSSL reads datagrams into a buffer for one record of the largest size; larger datagrams are handed over in parts.
 const MAX_ENTRY: usize = 1 << 14;
-/// While the cipher is not known: the nonce and tag of AES-GCM, which has the longest. The Finished is longer with every
-/// cipher.
-const MIN_ENCRYPTED: usize = 8 + 16;
 /// A flight has one encrypted record (Finished); OpenSSL's timer repeats it some five times in 30 s.
 const MAX_ENCRYPTED: usize = 32;
 /// No handshake numbers its plaintext messages higher than 6 (HelloVerifyRequest to ServerHelloDone).

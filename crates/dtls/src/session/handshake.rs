@@ -9,9 +9,11 @@ use tracing::{debug, trace};
 
 impl Session {
     pub(super) fn on_handshake_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        let min_encrypted = self.min_encrypted();
         let inbox = &mut self.stream.get_mut().inbox;
         let withheld = self.stats.alerts_withheld;
-        let admitted = self.intake.admit_handshake(datagram, &self.config, inbox, &mut self.stats);
+        let admitted =
+            self.intake.admit_handshake(datagram, &self.config, min_encrypted, inbox, &mut self.stats);
         trace!(role = ?self.role, len = datagram.len(), ?admitted, "handshake datagram");
         if admitted.excessive {
             self.end(CloseReason::TooMuchHandshakeData);

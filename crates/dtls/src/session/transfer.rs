@@ -81,9 +81,15 @@ impl Session {
         }
     }
 
+    /// The least that an encrypted record has behind its header: nonce and tag. While the cipher is not known, those of
+    /// AES-GCM, which has the longest; the Finished is longer with every cipher.
+    pub(super) fn min_encrypted(&self) -> usize {
+        self.overhead().saturating_sub(HEADER_LEN)
+    }
+
     /// A datagram of an established session.
     pub(super) fn on_datagram(&mut self, now: Instant, datagram: &[u8]) {
-        let min_encrypted = self.overhead().saturating_sub(HEADER_LEN);
+        let min_encrypted = self.min_encrypted();
         let inbox = &mut self.stream.get_mut().inbox;
         if inbox.len() > MAX_INBOX && !inbox.is_drained() {
             self.stats.records_dropped = self.stats.records_dropped.saturating_add(1);
