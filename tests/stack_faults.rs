@@ -12,7 +12,7 @@ use std::time::Duration;
 use straits_peer::ice::FailureReason;
 use straits_peer::sctp::{self, ChannelEvent, ChannelId, MessageKind};
 use straits_peer::{CloseReason, Event, Finding, PeerState, Stage, dtls};
-use straits_sim::{Conditions, Loss, Simulation as _, Verdict, seed};
+use straits_sim::{Conditions, Link, Loss, Simulation as _, Verdict, seed};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What is left for UDP of an IPv6 packet of 1280 bytes.
@@ -357,19 +357,38 @@ fn peer_that_vanishes_during_the_set_up() {
     assert!(stages.is_sorted(), "{stages:?}");
 }
 
-/// Its first answer, or its first check, and nothing since: no pair was nominated, and it is gone all the same, to either side.
+/// All but the first datagram is lost.
+fn only_first(link: &mut Link) {
+    let mut count = 0;
+    link.set_filter(move |_, _| {
+        count += 1;
+        if count == 1 { Verdict::Pass } else { Verdict::Drop }
+    });
+}
+
+/// It has answered the first check, and nothing since: no pair was nominated, and it is gone all the same.
+#[test]
+fn peer_that_vanishes_behind_its_first_answer() {
+    let mut net = strangers(seed());
+    let now = net.now();
+    net.a.peer.open_channel(now, labelled("sendChannel")).unwrap();
+    only_first(&mut net.b_to_a);
+    negotiate(&mut net);
+    net.run_for(SECOND);
+    assert_eq!(net.a.peer.explain().finding, Finding::NotNominated);
+    net.run_for(30 * SECOND);
+    assert_eq!(net.a.peer.state(), PeerState::Failed);
+    assert_eq!(net.a.peer.explain().finding, Finding::PeerGone);
+}
+
+/// The same of both at once: the one that was asked has had its first check, and is told the same.
 #[test]
 fn peer_that_vanishes_behind_its_first_word() {
     let mut net = strangers(seed());
     let now = net.now();
     net.a.peer.open_channel(now, labelled("sendChannel")).unwrap();
-    for link in [&mut net.a_to_b, &mut net.b_to_a] {
-        let mut words = 0;
-        link.set_filter(move |_, _| {
-            words += 1;
-            if words == 1 { Verdict::Pass } else { Verdict::Drop }
-        });
-    }
+    only_first(&mut net.a_to_b);
+    only_first(&mut net.b_to_a);
     negotiate(&mut net);
     net.run_for(SECOND);
     for end in [&net.a, &net.b] {
