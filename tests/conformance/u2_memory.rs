@@ -83,13 +83,13 @@ fn held(region: &Region<'_, System>) -> usize {
     change.bytes_allocated - change.bytes_deallocated
 }
 
-/// Bytes of one association, the mean of many.
-fn weigh(make: impl Fn() -> Two) -> usize {
-    const COUNT: usize = 32;
-    let mut pairs = Vec::with_capacity(COUNT);
+/// Bytes of one association, the mean of `2 * pairs`: so many that what the test harness takes meanwhile, on a thread of its
+/// own, does not count.
+fn weigh(pairs: usize, make: impl Fn() -> Two) -> usize {
+    let mut kept = Vec::with_capacity(pairs);
     let region = Region::new(ALLOCATOR);
-    pairs.extend((0..COUNT).map(|_| make()));
-    held(&region) / (2 * COUNT)
+    kept.extend((0..pairs).map(|_| make()));
+    held(&region) / (2 * pairs)
 }
 
 /// Section U: an idle association takes at most 4 KiB, however many streams it may have; one that has carried much, not much
@@ -99,17 +99,17 @@ fn item_347_memory_of_an_idle_association() {
     let now = Instant::now();
     let few = Config::default().outgoing_streams(1).incoming_streams(1);
     let many = Config::default();
-    let fresh = weigh(|| Two::new(&many, now));
-    let idle = weigh(|| Two::idle(&many, now));
-    let idle_with_one_stream = weigh(|| Two::idle(&few, now));
-    let rested = weigh(|| {
+    let fresh = weigh(500, || Two::new(&many, now));
+    let idle = weigh(500, || Two::idle(&many, now));
+    let idle_with_one_stream = weigh(500, || Two::idle(&few, now));
+    let rested = weigh(32, || {
         let mut two = Two::idle(&many, now);
         (0..20).for_each(|_| two.send_and_read(1, 200_000));
         // Heartbeats notice that it is at rest.
         two.run_for(Duration::from_secs(100));
         two
     });
-    let used = weigh(|| {
+    let used = weigh(32, || {
         let mut two = Two::idle(&many, now);
         two.send_and_read(1000, 10);
         two
@@ -118,8 +118,8 @@ fn item_347_memory_of_an_idle_association() {
         "fresh {fresh}, idle {idle}, with one stream {idle_with_one_stream}, rested {rested}, used {used}"
     );
     assert!(fresh <= LIMIT && idle <= LIMIT, "fresh {fresh}, idle {idle}");
-    // No stream costs anything before it is used.
-    assert_eq!(idle, idle_with_one_stream);
+    // No stream costs anything before it is used: a byte for each were sixteen times the limit.
+    assert!(idle.abs_diff(idle_with_one_stream) < 16, "{idle}, with one stream {idle_with_one_stream}");
     assert!(rested <= LIMIT + SPARE, "after 4 MB: {rested}");
     assert!(used <= LIMIT + 1000 * PER_STREAM, "after 1000 streams: {used}");
 }
