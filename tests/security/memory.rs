@@ -27,7 +27,7 @@ use std::alloc::System;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use straits_ice::{Agent, Route};
-use straits_sctp::{Config, Role};
+use straits_sctp::{Config, Reliability, Role, State, StreamId};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -152,6 +152,36 @@ fn attack_14_sacks_allocate_nothing() {
     assert!(change.allocations < HARNESS_ALLOCATIONS && held(&region) < 1 << 20, "{change:?}");
 }
 
+/// A peer whose window is closed for ever: messages that expire behind one that does not leave nothing.
+#[test]
+fn attack_17_messages_that_expire_behind_a_closed_window_leave_nothing() {
+    let _turn = turn();
+    for parameters in [PARTIAL, INTERLEAVED] {
+        let mut peer = RawPeer::passive_with(quiet(), parameters);
+        let mut answer = BytesMut::with_capacity(4096);
+        // Their turns come later than that of a stream which has sent less.
+        (1..4).for_each(|stream| peer.user_sends(stream, &[7; 1000]));
+        assert_eq!(chunks(&peer.replies()).len(), 3);
+        let closed = Sack { window: 0, ..Sack::new(peer.nth(2)) };
+        peer.send(&[closed.chunk()]);
+        // One probes the window, the other waits.
+        (0..2).for_each(|_| peer.user_sends(0, b"x"));
+        assert_eq!(peer.run_for(secs(1)).len(), 1);
+        let round = |peer: &mut RawPeer, answer: &mut BytesMut, n: u16| {
+            peer.user_sends_limited(1 + n % 3, b"timely", true, Reliability::MaxLifetime(ms(10)));
+            peer.now += ms(20);
+            peer.engine.handle_timeout(peer.now);
+            feed(peer, &packet(PORT, PORT, peer.engine_tag, &[closed.chunk()]), answer);
+        };
+        (0..100).for_each(|n| round(&mut peer, &mut answer, n));
+        let region = Region::new(ALLOCATOR);
+        (0..20_000).for_each(|n| round(&mut peer, &mut answer, n));
+        let stats = peer.engine.stats();
+        assert!(stats.messages_abandoned >= 20_000 && peer.engine.state() == State::Established, "{stats:?}");
+        assert!(held(&region) < HARNESS_BYTES, "{}", held(&region));
+    }
+}
+
 /// How messages are begun and never finished, by the number of the chunk: flags, stream, SSN, bytes.
 type Pattern = (&'static str, fn(u32) -> (u8, u16, u16, usize));
 
@@ -221,10 +251,10 @@ fn attack_19_small_messages_keep_no_large_buffers() {
         chunks.push(data(base + 51 * n + 50, WHOLE | UNORDERED, 1, 0, &[7; 14_000]));
         let bytes = packet(PORT, PORT, peer.engine_tag, &chunks);
         peer.engine.handle_packet(peer.now, &bytes);
-        while let Some(message) = peer.engine.recv(peer.now, straits_sctp::StreamId(0)) {
+        while let Some(message) = peer.engine.recv(peer.now, StreamId(0)) {
             kept.push(message.data);
         }
-        assert!(peer.engine.recv(peer.now, straits_sctp::StreamId(1)).is_some());
+        assert!(peer.engine.recv(peer.now, StreamId(1)).is_some());
         while peer.engine.poll_transmit(peer.now, &mut answer) {
             answer.clear();
         }

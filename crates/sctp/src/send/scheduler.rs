@@ -46,6 +46,11 @@ impl Scheduler {
         place.entry = Some(arrival);
         let tag = place.tag;
         self.ready.push(Reverse((tag, arrival, slot)));
+        // Streams may come and go without end behind a first one that the peer does not let send.
+        if self.ready.len() > 2 * self.slots.len() + MAX_STALE {
+            let slots = &self.slots;
+            self.ready.retain(|Reverse((_, arrival, slot))| is_current(slots, *slot, *arrival));
+        }
     }
 
     /// Whose turn it is.
@@ -94,7 +99,7 @@ impl Scheduler {
     /// The first entry is always one that counts.
     fn drop_stale(&mut self) {
         while let Some(Reverse((_, arrival, slot))) = self.ready.peek()
-            && self.slots.get(*slot as usize).is_none_or(|place| place.entry != Some(*arrival))
+            && !is_current(&self.slots, *slot, *arrival)
         {
             self.ready.pop();
         }
@@ -109,8 +114,14 @@ impl Scheduler {
     }
 }
 
+fn is_current(slots: &[Place], slot: u32, arrival: u64) -> bool {
+    slots.get(slot as usize).is_some_and(|place| place.entry == Some(arrival))
+}
+
 /// As many bits as a weight has.
 const FRACTION: u32 = 16;
+/// How many entries may be there, beside two for each slot, before those that do not count are cleared away.
+const MAX_STALE: usize = 64;
 
 #[cfg(test)]
 #[path = "tests/scheduler.rs"]

@@ -84,3 +84,20 @@ fn a_turn_may_take_several_fragments() {
     }
     assert_eq!(scheduler.first(), Some(4), "of equal tags the first to come");
 }
+
+/// However often streams come and go, the schedule is no longer than they are many.
+#[test]
+fn streams_that_come_and_go_behind_the_first_leave_nothing() {
+    let mut scheduler = Scheduler::default();
+    scheduler.activate(0);
+    for n in 0..100_000 {
+        scheduler.activate(1 + n % 3);
+        scheduler.remove(1 + n % 3);
+    }
+    scheduler.activate(1);
+    assert!(scheduler.ready.len() <= 2 * 4 + MAX_STALE + 1, "{}", scheduler.ready.len());
+    scheduler.finish_first(100, 256);
+    assert_eq!(scheduler.first(), Some(1));
+    scheduler.remove(1);
+    assert_eq!(scheduler.first(), Some(0));
+}
