@@ -153,9 +153,10 @@ impl Queue {
             }
             self.buffered -= state.buffered;
             self.charged -= state.pieces.iter().map(|piece| charge(piece.data.len())).sum::<usize>();
-            self.deadlines.retain(|&(_, owner), _| owner != slot);
             self.free.push(slot);
         }
+        let slots = &self.slots;
+        self.deadlines.retain(|&(_, slot), _| slots[at(slot)].id < StreamId(count));
         before - self.buffered
     }
 

@@ -34,7 +34,7 @@ impl Queue {
     fn check_room(&self) {
         let reserved: Vec<_> =
             self.slots.iter().map(|stream| stream.reserved).filter(|reserved| *reserved > 0).collect();
-        let waits = self.slots.iter().any(|stream| stream.turn == Turn::Waiting);
+        let waits = self.slots.iter().any(|stream| matches!(stream.turn, Turn::Waiting(_)));
         assert_eq!(self.room.counts(), (reserved.iter().sum(), reserved.len()));
         assert!(!waits || !reserved.is_empty());
         assert!(reserved.is_empty() || self.format == Format::IData);

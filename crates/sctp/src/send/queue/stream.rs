@@ -73,8 +73,8 @@ pub(super) enum Turn {
     Idle,
     /// In the schedule: a message is partly sent, or one may begin.
     Scheduled,
-    /// Its next message does not fit the peer's window beside those on their way.
-    Waiting,
+    /// Its next message does not fit the peer's window beside those on their way; the stream's number in the line.
+    Waiting(u64),
 }
 
 impl Stream {

@@ -3,7 +3,7 @@
 use super::super::chunk::Format;
 use super::stream::Turn;
 use super::{Queue, at};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 /// With I-DATA messages of many streams are on their way at once. The peer holds each of them until it is whole, so a
 /// message begins only if its window has room for all: else nothing but incomplete messages would fill it, and none of
@@ -16,8 +16,10 @@ pub(super) struct Room {
     reserved: usize,
     /// How many these are.
     messages: usize,
-    /// Streams whose next message does not fit.
-    waiting: VecDeque<u32>,
+    /// Streams whose next message does not fit, by their number in the line.
+    waiting: BTreeMap<u64, u32>,
+    /// How many have stood in line.
+    arrivals: u64,
 }
 
 impl Queue {
@@ -44,8 +46,9 @@ impl Queue {
     }
 
     fn wait(&mut self, slot: u32) {
-        self.slots[at(slot)].turn = Turn::Waiting;
-        self.room.waiting.push_back(slot);
+        self.slots[at(slot)].turn = Turn::Waiting(self.room.arrivals);
+        self.room.waiting.insert(self.room.arrivals, slot);
+        self.room.arrivals += 1;
     }
 
     /// The same, or it may have nothing to send any more, or another message first.
@@ -67,7 +70,7 @@ impl Queue {
         match std::mem::replace(&mut stream.turn, Turn::Idle) {
             Turn::Idle => {}
             Turn::Scheduled => self.scheduler.remove(slot),
-            Turn::Waiting => self.room.waiting.retain(|waiting| *waiting != slot),
+            Turn::Waiting(number) => _ = self.room.waiting.remove(&number),
         }
         if !self.slots[at(slot)].begun {
             self.release(slot);
@@ -127,12 +130,12 @@ impl Queue {
     }
 
     fn admit_waiting(&mut self) {
-        while let Some(&slot) = self.room.waiting.front() {
+        while let Some((_, &slot)) = self.room.waiting.first_key_value() {
             let len = self.slots[at(slot)].long_message(self.fragment).unwrap_or(0);
             if !self.room.holds(len) {
                 break;
             }
-            self.room.waiting.pop_front();
+            self.room.waiting.pop_first();
             self.reserve(slot, len);
             self.slots[at(slot)].turn = Turn::Scheduled;
             self.scheduler.activate(slot);
