@@ -342,8 +342,8 @@ impl Config {
     /// How long a closing channel that has sent everything waits for the peer: for the answer to our reset, and then
     /// for the reset of the other direction.
     ///
-    /// Default 30 s; then the channel counts as closed, and its stream stays unused until the peer does answer. What was
-    /// accepted is delivered all the same while the association lives. Too small and a slow path closes channels before
+    /// Default 30 s; then the channel counts as closed, and its stream stays unused until the peer does answer. Zero: as
+    /// long as it takes. What was accepted is delivered all the same while the association lives. Too small and a slow path closes channels before
     /// the peer has all of it; too large and a peer that never answers keeps them.
     pub fn close_timeout(mut self, value: Duration) -> Self {
         self.close_timeout = value;

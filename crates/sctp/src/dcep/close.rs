@@ -183,7 +183,8 @@ impl Channels {
 
     /// The time in which the peer has to answer begins.
     fn await_peer(&mut self, now: Instant, id: ChannelId) {
-        let deadline = now.checked_add(self.association.config().close_timeout);
+        let timeout = self.association.config().close_timeout;
+        let deadline = now.checked_add(timeout).filter(|_| !timeout.is_zero());
         self.set_close_deadline(id, deadline);
     }
 

@@ -264,6 +264,26 @@ fn the_end_of_the_association_leaves_the_buffered_amount_as_it_was() {
     assert_eq!(pair.channel(A, a).buffered_amount(), 8);
 }
 
+/// Without a timeout a closing channel waits for its peer, and for its own data.
+#[test]
+fn a_close_timeout_of_zero_never_ends_closing() {
+    let mut pair = Pair::new(Config::default().close_timeout(Duration::ZERO), 1);
+    pair.connect();
+    let (a, b) = pair.open_one(ChannelInit::default());
+    let now = pair.now;
+    let large = Bytes::from(vec![7; 200 << 10]);
+    pair.channel(A, a).send(now, MessageKind::Binary, large.clone()).unwrap();
+    pair.loss = 100;
+    pair.channel(A, a).close(now);
+    pair.run_for(Duration::from_secs(3));
+    assert_eq!(pair.channel(A, a).state(), ChannelState::Closing);
+    pair.loss = 0;
+    pair.run_for(Duration::from_secs(30));
+    assert_eq!(pair.channel(A, a).state(), ChannelState::Closed);
+    let now = pair.now;
+    assert_eq!(pair.channel(B, b).recv(now).map(|message| message.data), Some(large));
+}
+
 /// What has arrived of a message when a channel gives its stream up is no message; whoever was reading it hears that it
 /// ends there.
 #[test]
