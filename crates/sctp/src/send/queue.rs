@@ -286,6 +286,7 @@ impl Queue {
         state.paused = false;
         state.priority = DEFAULT_PRIORITY;
         if state.is_drained() {
+            *state = Stream::new(stream);
             self.index.remove(&stream);
             self.free.push(slot);
         } else {
@@ -364,6 +365,10 @@ impl Queue {
         let stream = &mut self.slots[at(slot)];
         let before = stream.buffered;
         stream.buffered -= bytes;
+        // A queue that was long gives its memory back when it is empty.
+        if stream.buffered == 0 && stream.pieces.capacity() > SPARE_PIECES {
+            stream.pieces = VecDeque::new();
+        }
         if stream.buffered == 0 && std::mem::take(&mut stream.is_ending) {
             self.drained.push_back(stream.id);
         }
@@ -421,6 +426,9 @@ impl Queue {
         slot
     }
 }
+
+/// What an empty queue keeps room for.
+const SPARE_PIECES: usize = 64;
 
 fn at(slot: u32) -> usize {
     slot as usize

@@ -135,6 +135,21 @@ fn a_stream_that_comes_back_waits_for_its_turn() {
     assert_eq!(take(&mut queue).unwrap().0, 1);
 }
 
+/// However the queue becomes empty.
+#[test]
+fn an_empty_queue_keeps_no_memory_of_a_long_one() {
+    for drops in [false, true] {
+        let mut queue = queue();
+        (0..10_000).for_each(|_| push(&mut queue, 1, *b"1"));
+        if drops {
+            assert_eq!(queue.drop_unsent(StreamId(1)), 10_000);
+        } else {
+            assert_eq!(take_all(&mut queue).len(), 10_000);
+        }
+        assert!(queue.slots.iter().all(|stream| stream.pieces.capacity() <= SPARE_PIECES));
+    }
+}
+
 /// A message may leave before its end has come; the last fragment's worth waits for it.
 #[test]
 fn parts_leave_early_but_for_the_last_fragment() {
