@@ -185,8 +185,8 @@ impl Queue {
         stream.above_mark |= stream.buffered >= self.high_water_mark;
         self.buffered += len;
         self.charged += charge(len);
-        if is_first_message && stream.reserved > 0 {
-            self.reserve(slot, len);
+        if is_first_message {
+            self.lengthen(slot, len);
         }
         self.schedule(slot);
         Ok(())

@@ -25,6 +25,10 @@ impl Queue {
             let ready = stream.next(slot, self.fragment).is_some();
             let held = stream.begun && self.format == Format::Data;
             assert_eq!(stream.turn != Turn::Idle, ready || held, "{stream:?}");
+            if let Turn::Waiting(number) = stream.turn {
+                let len = stream.long_message(self.fragment).unwrap_or(0);
+                assert_eq!(self.room.waiting(number), Some((slot, len)), "{stream:?}");
+            }
         }
         assert_eq!(self.deadlines, deadlines);
         self.check_room();

@@ -16,8 +16,8 @@ pub(super) struct Room {
     reserved: usize,
     /// How many these are.
     messages: usize,
-    /// Streams whose next message does not fit, by their number in the line.
-    waiting: BTreeMap<u64, u32>,
+    /// Streams whose next message does not fit, by their number in the line, and how long that message is so far.
+    waiting: BTreeMap<u64, (u32, usize)>,
     /// How many have stood in line.
     arrivals: u64,
 }
@@ -46,8 +46,10 @@ impl Queue {
     }
 
     fn wait(&mut self, slot: u32) {
-        self.slots[at(slot)].turn = Turn::Waiting(self.room.arrivals);
-        self.room.waiting.insert(self.room.arrivals, slot);
+        let stream = &mut self.slots[at(slot)];
+        stream.turn = Turn::Waiting(self.room.arrivals);
+        let len = stream.long_message(self.fragment).unwrap_or(0);
+        self.room.waiting.insert(self.room.arrivals, (slot, len));
         self.room.arrivals += 1;
     }
 
@@ -97,6 +99,16 @@ impl Queue {
         }
     }
 
+    /// The first message of the stream has become `len` bytes longer.
+    pub(super) fn lengthen(&mut self, slot: u32, len: usize) {
+        let stream = &self.slots[at(slot)];
+        if let Turn::Waiting(number) = stream.turn {
+            self.room.waiting.entry(number).and_modify(|(_, known)| *known += len);
+        } else if stream.reserved > 0 {
+            self.reserve(slot, len);
+        }
+    }
+
     /// Counts `len` bytes for the message of the stream that may be on its way.
     pub(super) fn reserve(&mut self, slot: u32, len: usize) {
         let reserved = &mut self.slots[at(slot)].reserved;
@@ -130,8 +142,7 @@ impl Queue {
     }
 
     fn admit_waiting(&mut self) {
-        while let Some((_, &slot)) = self.room.waiting.first_key_value() {
-            let len = self.slots[at(slot)].long_message(self.fragment).unwrap_or(0);
+        while let Some((_, &(slot, len))) = self.room.waiting.first_key_value() {
             if !self.room.holds(len) {
                 break;
             }
@@ -148,6 +159,12 @@ impl Room {
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.reserved, self.messages)
+    }
+
+    /// Who stands in line with this number, and the length of its message.
+    #[cfg(any(test, feature = "__fuzzing"))]
+    pub(super) fn waiting(&self, number: u64) -> Option<(u32, usize)> {
+        self.waiting.get(&number).copied()
     }
 
     fn holds(&self, len: usize) -> bool {
