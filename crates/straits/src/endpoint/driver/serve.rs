@@ -73,7 +73,9 @@ impl Driver {
         if state.peer.poll_timeout().is_some_and(|deadline| deadline <= now) {
             state.peer.handle_timeout(now);
         }
-        if let Some(timeout) = self.setup_timeout
+        if is_up(&state.peer, connection.is_pending) {
+            connection.give_up_at = None;
+        } else if let Some(timeout) = self.setup_timeout
             && give_up_in_time(&mut connection.give_up_at, &mut state.peer, now, timeout)
         {
             Counters::count(&self.shared.counters.given_up);
@@ -102,7 +104,7 @@ impl Driver {
         let is_over = state.reason().is_some();
         let give_up_at = connection.give_up_at.filter(|_| !is_over);
         let deadline = [state.peer.poll_timeout(), give_up_at].into_iter().flatten().min();
-        let is_established = connection.is_pending && is_up(&state.peer);
+        let is_established = connection.is_pending && is_up(&state.peer, true);
         connection.is_pending &= !is_established;
         let has_new_name = self.demux.set_fragments(key, state.peer.local_ufrags());
         drop(state);
@@ -210,18 +212,15 @@ impl Connection {
 
 /// Ends what is not connected in time, or no more. `true`: it did so now.
 fn give_up_in_time(at: &mut Option<Instant>, peer: &mut Peer, now: Instant, timeout: Duration) -> bool {
-    if is_up(peer) {
-        *at = None;
-        return false;
-    }
     let at = *at.get_or_insert_with(|| after(now, timeout));
     at <= now && peer.give_up(now)
 }
 
-/// Is it connected, or silent only for a while?
-fn is_up(peer: &Peer) -> bool {
+/// Is it connected, or silent only for a while? One that was never connected (`is_pending`) may be silent from the start.
+fn is_up(peer: &Peer, is_pending: bool) -> bool {
     match peer.state() {
-        PeerState::Connected | PeerState::Disconnected => true,
+        PeerState::Connected => true,
+        PeerState::Disconnected => !is_pending,
         PeerState::New | PeerState::Connecting | PeerState::Failed | PeerState::Closed => false,
     }
 }

@@ -4,8 +4,8 @@ use super::*;
 use crate::{Configuration, DataChannelInit};
 use std::task::Waker;
 use straits_peer::dtls::Identity;
-use straits_peer::ice::{FailureReason, Route};
-use straits_peer::{CloseReason, DescriptionKind, Peer, SdpType, SessionDescription};
+use straits_peer::ice::{FailureReason, Route, State as IceState};
+use straits_peer::{CloseReason, DescriptionKind, Peer, PeerState, SdpType, SessionDescription};
 
 fn driver(setup_timeout: Option<Duration>) -> Driver {
     let configuration = EndpointConfiguration::default();
@@ -82,12 +82,8 @@ async fn a_shared_endpoint_counts_what_is_for_nobody() {
     assert_eq!((stats.unknown_sources, stats.routes, stats.fragments), (2, 1, 2));
 }
 
-/// A check and the first DTLS behind it may come in one read.
-#[tokio::test]
-async fn what_a_check_proves_holds_for_the_next_datagram() {
-    let now = crate::endpoint::now();
-    let mut driver = driver(Some(Duration::from_secs(30)));
-    let key = join(&mut driver, 1);
+/// A client at port 1 whose offer the connection has answered.
+fn client_of(driver: &Driver, key: Key, now: Instant) -> Peer {
     let Route { local, remote } = route(1);
     let implied = |kind| SessionDescription { kind, sdp: String::new() };
     let mut client = Peer::new(straits_peer::Config::default(), Identity::generate().unwrap(), [9; 32], now);
@@ -95,15 +91,25 @@ async fn what_a_check_proves_holds_for_the_next_datagram() {
     client.set_local_description(now, &implied(SdpType::Offer)).unwrap();
     client.add_local_candidate(now, remote);
     let offer = client.description(DescriptionKind::PendingLocal).unwrap();
-    let inner = driver.connections[&key].inner.clone();
     let answer = {
-        let peer = &mut inner.lock().peer;
+        let peer = &mut driver.connections[&key].inner.lock().peer;
         peer.set_remote_description(now, &offer).unwrap();
         peer.set_local_description(now, &implied(SdpType::Answer)).unwrap();
         peer.add_local_candidate(now, local);
         peer.description(DescriptionKind::CurrentLocal).unwrap()
     };
     client.set_remote_description(now, &answer).unwrap();
+    client
+}
+
+/// A check and the first DTLS behind it may come in one read.
+#[tokio::test]
+async fn what_a_check_proves_holds_for_the_next_datagram() {
+    let now = crate::endpoint::now();
+    let mut driver = driver(Some(Duration::from_secs(30)));
+    let key = join(&mut driver, 1);
+    let mut client = client_of(&driver, key, now);
+    let Route { local, remote } = route(1);
     let mut check = BytesMut::new();
     assert_eq!(
         client.poll_transmit(now, 1, &mut check).unwrap().route,
@@ -116,6 +122,45 @@ async fn what_a_check_proves_holds_for_the_next_datagram() {
     driver.feed(now, route(1), &[22; 40], 40);
     let stats = driver.shared.stats();
     assert_eq!((stats.unknown_sources, stats.unknown_checks, stats.routes), (1, 0, 1));
+}
+
+/// A client that sends its checks and nothing else is silent soon, and was never connected.
+#[tokio::test]
+async fn who_falls_silent_before_it_is_connected_is_given_up_in_time() {
+    let start = crate::endpoint::now();
+    let timeout = Duration::from_secs(15);
+    let mut driver = driver(Some(timeout));
+    let key = join(&mut driver, 1);
+    let mut client = client_of(&driver, key, start);
+    let inner = driver.connections[&key].inner.clone();
+    let Route { local, remote } = route(1);
+    let mut buffer = BytesMut::new();
+    for step in 0..20 {
+        let now = start + Duration::from_millis(50) * step;
+        client.handle_timeout(now);
+        while client.poll_transmit(now, 1, &mut buffer).is_some() {
+            if buffer[0] < 20 {
+                driver.feed(now, route(1), &buffer, buffer.len());
+            }
+            buffer.clear();
+        }
+        let peer = &mut inner.lock().peer;
+        peer.handle_timeout(now);
+        while peer.poll_transmit(now, 1, &mut buffer).is_some() {
+            client.handle_datagram(now, Route { local: remote, remote: local }, &buffer);
+            buffer.clear();
+        }
+    }
+    driver.serve_all(start);
+    assert_eq!(inner.lock().peer.ice_state(), IceState::Connected);
+    for (second, state) in [(12, PeerState::Disconnected), (16, PeerState::Failed)] {
+        let now = start + Duration::from_secs(second);
+        driver.make_ready(key);
+        driver.serve_all(now);
+        assert_eq!(inner.lock().peer.state(), state);
+        assert_eq!(driver.shared.stats().pending, usize::from(state == PeerState::Disconnected));
+    }
+    assert_eq!(driver.shared.stats().connections_given_up, 1);
 }
 
 #[tokio::test]
