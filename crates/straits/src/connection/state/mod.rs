@@ -356,7 +356,11 @@ impl State {
             return;
         }
         if self.stream.present && item.is_for_stream() {
-            self.stream_items.push_back(item.clone());
+            // That another pair was selected is told once, or a peer could lengthen a stream that nobody reads.
+            let is_told = item == Item::SelectedPair && self.stream_items.back() == Some(&item);
+            if !is_told {
+                self.stream_items.push_back(item.clone());
+            }
             self.stream.wakers.drain_into(&mut outcome.wakes);
             // The dispatcher ends with this item, whoever else hears of it.
             if !matches!(item, Item::Closed(_)) {
@@ -593,3 +597,6 @@ const MAX_MESSAGE_BYTES: usize = 256 << 10;
 const ANNOUNCED_WINDOW: usize = 64 << 10;
 /// What the receive window counts for each message beside its payload.
 const MESSAGE_OVERHEAD: usize = 128;
+
+#[cfg(test)]
+mod tests;
