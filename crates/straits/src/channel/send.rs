@@ -37,7 +37,7 @@ impl DataChannel {
         let sent = match self.send_now(&mut state, kind, &data) {
             // Others of the connection filled the buffer. It drains as the peer acknowledges, which wakes this task.
             Err(ChannelSendError::BufferFull { max, .. }) if data.len() <= max => {
-                state.wait_writable(self.shared().id, cx);
+                state.wait_room(self.shared().id, cx);
                 return Poll::Pending;
             }
             sent => sent,

@@ -154,7 +154,7 @@ impl MessageWriter {
         };
         let result = match self.put(&mut state, data, false) {
             Err(ChannelSendError::BufferFull { max, .. }) if len <= max => {
-                state.wait_writable(self.channel.shared().id, cx);
+                state.wait_room(self.channel.shared().id, cx);
                 return Poll::Pending;
             }
             result => result,

@@ -169,9 +169,15 @@ impl State {
     pub(crate) fn wait_writable(&mut self, id: ChannelId, cx: &Context<'_>) {
         let Some(entry) = self.channels.get_mut(&id) else { return };
         entry.writers.register(cx.waker());
-        if !self.writing.contains(&id) {
-            self.writing.push(id);
+        self.writing.insert(id);
+    }
+
+    /// The same, when the buffer that all channels share has no room: the core tells when it has.
+    pub(crate) fn wait_room(&mut self, id: ChannelId, cx: &Context<'_>) {
+        if let Some(entry) = self.channels.get_mut(&id) {
+            entry.is_refused = true;
         }
+        self.wait_writable(id, cx);
     }
 
     pub(crate) fn is_written(&self, id: ChannelId) -> bool {
@@ -183,9 +189,7 @@ impl State {
         let Some(entry) = self.channels.get_mut(&id) else { return };
         entry.behind.register(cx.waker());
         // So that it hears of a close.
-        if !self.writing.contains(&id) {
-            self.writing.push(id);
-        }
+        self.writing.insert(id);
     }
 
     pub(super) fn resume_writers(&mut self, wakes: &mut Vec<Waker>) {
@@ -195,7 +199,7 @@ impl State {
             let Some(entry) = channels.get_mut(&id) else { return false };
             let is_full = match peer.channel(id).map(|channel| (channel.state(), channel.buffered_amount())) {
                 Some((sctp::ChannelState::Connecting, _)) => true,
-                Some((sctp::ChannelState::Open, buffered)) => buffered > resume,
+                Some((sctp::ChannelState::Open, buffered)) => entry.is_refused || buffered > resume,
                 // Who waits is to hear that nothing more can be sent; a connection that ended keeps what is buffered.
                 Some((sctp::ChannelState::Closing | sctp::ChannelState::Closed, _)) | None => {
                     entry.behind.drain_into(wakes);

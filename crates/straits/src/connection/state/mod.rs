@@ -14,7 +14,7 @@ use crate::{
 };
 use chain::{Answer, Chain};
 use items::Items;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::RandomState;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -58,7 +58,7 @@ pub(crate) struct State {
     /// Futures that wait for a state of the connection.
     waiting: WakerSet,
     /// Channels on which a writer waits.
-    writing: Vec<ChannelId>,
+    writing: BTreeSet<ChannelId>,
     /// Addresses are to be gathered once the operation that asked for them is done.
     gathering_needed: bool,
     /// For the endpoint's task.
@@ -117,6 +117,8 @@ pub(crate) struct Entry {
     pub(crate) parts: Parts,
     readers: WakerSet,
     writers: WakerSet,
+    /// Who waits was refused by the core, which has told nothing yet.
+    is_refused: bool,
     /// Who wants to send when a message is being written in pieces.
     behind: WakerSet,
     waiting: WakerSet,
@@ -221,7 +223,7 @@ impl State {
             incoming: VecDeque::new(),
             accepting: WakerSet::default(),
             waiting: WakerSet::default(),
-            writing: Vec::new(),
+            writing: BTreeSet::new(),
             gathering_needed: false,
             chores: Vec::new(),
             closed_here: false,
@@ -330,7 +332,11 @@ impl State {
                 entry.readers.drain_into(&mut outcome.wakes);
                 self.queue_readable(id);
             }
-            ChannelEvent::Writable(_) => {}
+            ChannelEvent::Writable(id) => {
+                if let Some(entry) = self.channels.get_mut(&id) {
+                    entry.is_refused = false;
+                }
+            }
             ChannelEvent::BufferedAmountLow(id) => self.deliver(Item::BufferedAmountLow(id), outcome),
             ChannelEvent::Closing(id) => self.deliver(Item::Closing(id), outcome),
             ChannelEvent::Closed(id, reason) => {
@@ -497,6 +503,7 @@ impl Entry {
             parts: Parts::default(),
             readers: WakerSet::default(),
             writers: WakerSet::default(),
+            is_refused: false,
             behind: WakerSet::default(),
             waiting: WakerSet::default(),
         }
@@ -537,6 +544,8 @@ impl Entry {
     /// The message that was written in pieces is finished or given up.
     pub(crate) fn end_writing(&mut self, wakes: &mut Vec<Waker>) {
         self.parts.is_written = false;
+        // The core forgets what it refused before when it gives up the rest of a message.
+        self.is_refused = false;
         self.behind.drain_into(wakes);
     }
 
