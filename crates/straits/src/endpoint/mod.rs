@@ -186,7 +186,7 @@ impl Endpoint {
     /// Waits until all connections have ended after [`close`](Self::close), their last packets were sent and the sockets
     /// are closed; or until the runtime of the endpoint is shut down.
     pub async fn closed(&self) {
-        poll_fn(|cx| self.0.shared.poll_gone(cx)).await;
+        self.0.shared.when_gone().await;
     }
 }
 

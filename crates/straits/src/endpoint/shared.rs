@@ -3,15 +3,18 @@
 use super::{EndpointConfiguration, EndpointError, EndpointStats, Key};
 use crate::capture::Recorder;
 use crate::connection::Inner;
-use crate::wakers::{WakerSet, wake_all};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
+use tokio::sync::Notify;
 
 /// Which connections want the task's attention, how many there are, and what was counted.
 #[derive(Debug)]
 pub(crate) struct Shared {
     ready: Mutex<Ready>,
+    /// The task and its sockets are gone.
+    gone: Notify,
     max_connections: usize,
     max_pending: usize,
     /// Writes what passes, if that was asked for.
@@ -35,8 +38,6 @@ struct Ready {
     refused: u64,
     /// The task is gone, its sockets are closed.
     is_gone: bool,
-    /// Who waits for that.
-    waiting: WakerSet,
 }
 
 /// Where an endpoint stands.
@@ -79,6 +80,7 @@ impl Shared {
     pub(super) fn new(configuration: &EndpointConfiguration) -> Self {
         Self {
             ready: Mutex::default(),
+            gone: Notify::new(),
             max_connections: configuration.max_connections,
             max_pending: configuration.max_pending,
             recorder: configuration.recorder(),
@@ -141,13 +143,14 @@ impl Shared {
         }
     }
 
-    pub(super) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut ready = self.lock();
-        if ready.is_gone {
-            return Poll::Ready(());
+    /// Waits until the task and its sockets are gone.
+    pub(super) async fn when_gone(&self) {
+        let mut gone = pin!(self.gone.notified());
+        // From here on no notification is missed.
+        gone.as_mut().enable();
+        if !self.lock().is_gone {
+            gone.await;
         }
-        ready.waiting.register(cx.waker());
-        Poll::Pending
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -217,11 +220,9 @@ impl Shared {
         ready.phase = Phase::Ended;
         ready.keys = Vec::new();
         ready.is_gone = true;
-        let mut wakes = Vec::new();
-        ready.waiting.drain_into(&mut wakes);
         let joining = std::mem::take(&mut ready.joining);
         drop(ready);
-        wake_all(&mut wakes);
+        self.gone.notify_waiters();
         joining
     }
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{Configuration, DataChannelInit};
-use std::task::Waker;
+use std::pin::pin;
+use std::task::{Wake, Waker};
 use straits_peer::dtls::Identity;
 use straits_peer::ice::{FailureReason, Route, State as IceState};
 use straits_peer::{CloseReason, DescriptionKind, Peer, PeerState, SdpType, SessionDescription};
@@ -189,4 +190,31 @@ async fn a_private_connection_is_not_given_up() {
     join(&mut driver, 1);
     driver.serve_all(now);
     assert_eq!((driver.timers.next(), driver.connections.len()), (None, 1));
+}
+
+/// A server may wait for the end beside each piece of its work.
+#[tokio::test]
+async fn who_stops_waiting_for_the_end_leaves_nothing() {
+    struct Nobody;
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+    let driver = driver(None);
+    let shared = driver.shared.clone();
+    let nobody = Arc::new(Nobody);
+    let waker = Waker::from(nobody.clone());
+    {
+        let mut waiting = pin!(shared.when_gone());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(Arc::strong_count(&nobody), 3);
+    }
+    assert_eq!(Arc::strong_count(&nobody), 2);
+    let waiting = tokio::spawn({
+        let shared = shared.clone();
+        async move { shared.when_gone().await }
+    });
+    tokio::task::yield_now().await;
+    drop(driver);
+    waiting.await.unwrap();
+    shared.when_gone().await;
 }
