@@ -4,8 +4,8 @@ use crate::channel::{ChannelShared, DataChannel};
 use crate::connection::handlers::{self, call};
 use crate::connection::state::{Item, Outcome};
 use crate::connection::{ChannelHandle, Inner};
+use crate::wakers::wait_fn;
 use crate::{DtlsTransportState, Error, endpoint};
-use std::future::poll_fn;
 use std::sync::Arc;
 use straits_peer::sctp::{ChannelCloseReason, ChannelId, ReceivedMessage};
 
@@ -40,8 +40,8 @@ impl Dispatcher {
     }
 
     async fn next(&mut self) -> (Item, bool) {
-        poll_fn(|cx| {
-            let item = self.inner.lock().poll_item(cx, &mut self.outcome);
+        wait_fn(|wait| {
+            let item = self.inner.lock().poll_item(wait, &mut self.outcome);
             self.outcome.deliver();
             item
         })

@@ -2,6 +2,7 @@
 
 use super::DataChannel;
 use crate::Error;
+use crate::wakers::Waiter;
 use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;
@@ -20,13 +21,22 @@ pub struct ByteStream {
     channel: DataChannel,
     readable: bool,
     rest: Bytes,
+    /// Both halves may wait at once.
+    reading: Waiter,
+    writing: Waiter,
 }
 
 impl DataChannel {
     /// The channel as a stream of bytes, `AsyncRead + AsyncWrite`: messages are its pieces.
     #[must_use]
     pub fn into_bytes(self) -> ByteStream {
-        ByteStream { readable: self.shared().claim_reader(), channel: self, rest: Bytes::new() }
+        ByteStream {
+            readable: self.shared().claim_reader(),
+            channel: self,
+            rest: Bytes::new(),
+            reading: Waiter::default(),
+            writing: Waiter::default(),
+        }
     }
 }
 
@@ -40,22 +50,23 @@ impl ByteStream {
 
 impl AsyncRead for ByteStream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.readable || buffer.remaining() == 0 {
+        let Self { channel, readable, rest, reading, .. } = self.get_mut();
+        if !*readable || buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        while self.rest.is_empty() {
-            match ready!(self.channel.poll_recv(cx)) {
-                Some(message) => self.rest = message.into_bytes(),
+        while rest.is_empty() {
+            match ready!(channel.poll_recv(&mut reading.with(cx))) {
+                Some(message) => *rest = message.into_bytes(),
                 None => return Poll::Ready(Ok(())),
             }
         }
-        let len = self.rest.len().min(buffer.remaining());
-        buffer.put_slice(&self.rest[..len]);
-        self.rest.advance(len);
+        let len = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..len]);
+        rest.advance(len);
         Poll::Ready(Ok(()))
     }
 }
@@ -66,7 +77,8 @@ impl AsyncWrite for ByteStream {
             return Poll::Ready(Ok(0));
         }
         let len = data.len().min(MAX_MESSAGE);
-        ready!(self.channel.poll_send(cx, || data[..len].into())).map_err(broken_pipe)?;
+        let Self { channel, writing, .. } = self.get_mut();
+        ready!(channel.poll_send(&mut writing.with(cx), || data[..len].into())).map_err(broken_pipe)?;
         Poll::Ready(Ok(len))
     }
 
@@ -76,7 +88,8 @@ impl AsyncWrite for ByteStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.channel.poll_shutdown(cx).map(Ok)
+        let Self { channel, writing, .. } = self.get_mut();
+        channel.poll_shutdown(&mut writing.with(cx)).map(Ok)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A channel as `Stream + Sink` of messages.
 
 use super::DataChannel;
+use crate::wakers::Waiter;
 use crate::{Error, Message};
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -21,13 +22,22 @@ pub struct Messages {
     readable: bool,
     /// Taken, and there was no room for it.
     pending: Option<Message>,
+    /// Both halves may wait at once.
+    reading: Waiter,
+    writing: Waiter,
 }
 
 impl DataChannel {
     /// The messages as a `Stream`, and a `Sink` for messages to send.
     #[must_use]
     pub fn messages(&self) -> Messages {
-        Messages { readable: self.shared().claim_reader(), channel: self.clone(), pending: None }
+        Messages {
+            readable: self.shared().claim_reader(),
+            channel: self.clone(),
+            pending: None,
+            reading: Waiter::default(),
+            writing: Waiter::default(),
+        }
     }
 }
 
@@ -41,7 +51,7 @@ impl Messages {
     /// Ready when nothing that was taken waits here.
     fn poll_pending(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         let Some(message) = &self.pending else { return Poll::Ready(Ok(())) };
-        let sent = ready!(self.channel.poll_send(cx, || message.clone()));
+        let sent = ready!(self.channel.poll_send(&mut self.writing.with(cx), || message.clone()));
         self.pending = None;
         Poll::Ready(sent)
     }
@@ -51,7 +61,8 @@ impl Stream for Messages {
     type Item = Message;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        if self.readable { self.channel.poll_recv(cx) } else { Poll::Ready(None) }
+        let Self { channel, readable, reading, .. } = self.get_mut();
+        if *readable { channel.poll_recv(&mut reading.with(cx)) } else { Poll::Ready(None) }
     }
 }
 
@@ -60,7 +71,8 @@ impl Sink<Message> for Messages {
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_pending(cx))?;
-        self.channel.poll_ready_to_send(cx)
+        let Self { channel, writing, .. } = self.get_mut();
+        channel.poll_ready_to_send(&mut writing.with(cx))
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
@@ -79,6 +91,7 @@ impl Sink<Message> for Messages {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_pending(cx))?;
-        self.channel.poll_shutdown(cx).map(Ok)
+        let Self { channel, writing, .. } = self.get_mut();
+        channel.poll_shutdown(&mut writing.with(cx)).map(Ok)
     }
 }

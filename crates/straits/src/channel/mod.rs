@@ -22,10 +22,10 @@ pub(crate) use shared::{ChannelHandlers, ChannelShared};
 
 use crate::connection::ChannelHandle;
 use crate::connection::handlers::{self, Slot};
+use crate::wakers::{Wait, wait_fn};
 use crate::{DataChannelState, Error, Message, endpoint};
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use straits_peer::sctp::{
     Channel, ChannelCloseReason, ChannelSendError, ChannelState, ChannelStats, Reliability,
 };
@@ -193,14 +193,14 @@ impl DataChannel {
     ///
     /// Cancel-safe: it changes nothing.
     pub async fn opened(&self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_opened(cx)).await
+        wait_fn(|wait| self.poll_opened(wait)).await
     }
 
-    fn poll_opened(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_opened(&self, wait: &mut Wait<'_>) -> Poll<Result<(), Error>> {
         let mut state = self.0.connection().lock();
         let reason = state.reason().cloned();
         if state.is_opening(self.shared().id) {
-            state.register(cx);
+            state.register(wait);
             return Poll::Pending;
         }
         let Some(entry) = state.channels.get_mut(&self.shared().id) else {
@@ -209,7 +209,7 @@ impl DataChannel {
         match (entry.published, &entry.close_reason) {
             (DataChannelState::Open, _) => Poll::Ready(Ok(())),
             (DataChannelState::Connecting, _) => {
-                entry.wait(cx);
+                entry.wait(wait);
                 Poll::Pending
             }
             (_, Some(reason)) => Poll::Ready(Err(Error::channel(reason.clone()))),
@@ -223,20 +223,20 @@ impl DataChannel {
     ///
     /// Cancel-safe: it changes nothing.
     pub async fn closed(&self) -> ChannelCloseReason {
-        poll_fn(|cx| self.poll_closed(cx)).await
+        wait_fn(|wait| self.poll_closed(wait)).await
     }
 
-    fn poll_closed(&self, cx: &Context<'_>) -> Poll<ChannelCloseReason> {
-        self.0.connection().lock().poll_channel_closed(self.shared().id, cx)
+    fn poll_closed(&self, wait: &mut Wait<'_>) -> Poll<ChannelCloseReason> {
+        self.0.connection().lock().poll_channel_closed(self.shared().id, wait)
     }
 
     /// Closes the channel unless it is; ready when it is closed.
-    fn poll_shutdown(&self, cx: &Context<'_>) -> Poll<()> {
+    fn poll_shutdown(&self, wait: &mut Wait<'_>) -> Poll<()> {
         let is_open = |state| matches!(state, ChannelState::Connecting | ChannelState::Open);
         if self.look(|channel| channel.state()).is_some_and(is_open) {
             self.close();
         }
-        self.poll_closed(cx).map(|_| ())
+        self.poll_closed(wait).map(|_| ())
     }
 
     /// `RTCDataChannel.close`: what was accepted is delivered, then the channel closes on both sides.

@@ -3,8 +3,8 @@
 use super::DataChannel;
 use super::parts::{MessageEnd, MessagePart};
 use crate::connection::state::State;
+use crate::wakers::{Waiter, wait_fn};
 use bytes::{Buf, Bytes};
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -27,6 +27,7 @@ pub struct MessageReader {
     number: u64,
     rest: Bytes,
     end: Option<MessageEnd>,
+    waiter: Waiter,
 }
 
 impl DataChannel {
@@ -50,9 +51,16 @@ impl DataChannel {
             let number = state.channels.get(&channel.shared().id)?.parts.read;
             Some((part, number))
         };
-        let (part, number) = poll_fn(|cx| self.poll_take(cx, begin)).await?;
+        let (part, number) = wait_fn(|wait| self.poll_take(wait, begin)).await?;
         let MessagePart { kind, data, end } = part;
-        Some(MessageReader { channel: self.clone(), kind, number, rest: data, end })
+        Some(MessageReader {
+            channel: self.clone(),
+            kind,
+            number,
+            rest: data,
+            end,
+            waiter: Waiter::default(),
+        })
     }
 }
 
@@ -70,15 +78,16 @@ impl MessageReader {
     }
 
     /// Ready with `None` when somebody else has read on.
-    fn poll_part(&self, cx: &Context<'_>) -> Poll<Option<MessagePart>> {
+    fn poll_part(&mut self, cx: &Context<'_>) -> Poll<Option<MessagePart>> {
+        let number = self.number;
         let next = |channel: &DataChannel, state: &mut State, news: &mut bool| {
             let parts = state.channels.get(&channel.shared().id).map(|entry| &entry.parts);
-            if parts.is_none_or(|parts| parts.reading.is_none() || parts.read != self.number) {
+            if parts.is_none_or(|parts| parts.reading.is_none() || parts.read != number) {
                 return Some(None);
             }
             channel.take_part(state, news).map(Some)
         };
-        self.channel.poll_take(cx, next).map(Option::flatten)
+        self.channel.poll_take(&mut self.waiter.with(cx), next).map(Option::flatten)
     }
 }
 

@@ -3,9 +3,9 @@
 use super::DataChannel;
 use super::parts::MessagePart;
 use crate::connection::state::State;
+use crate::wakers::{Wait, wait_fn};
 use crate::{Message, endpoint};
-use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use straits_peer::sctp::ChannelState;
 
 /// Whether the endpoint is to look after the connection. What is read opens the receive window, of which the peer is told
@@ -23,7 +23,7 @@ impl DataChannel {
         if !self.shared().claim_reader() {
             return None;
         }
-        poll_fn(|cx| self.poll_recv(cx)).await
+        wait_fn(|wait| self.poll_recv(wait)).await
     }
 
     /// The next message, if one is there.
@@ -53,7 +53,7 @@ impl DataChannel {
         if !self.shared().claim_reader() {
             return None;
         }
-        poll_fn(|cx| self.poll_take(cx, Self::take_part)).await
+        wait_fn(|wait| self.poll_take(wait, Self::take_part)).await
     }
 
     /// The next piece of the next message, if there is one.
@@ -65,8 +65,8 @@ impl DataChannel {
         self.try_take(Self::take_part)
     }
 
-    pub(super) fn poll_recv(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
-        self.poll_take(cx, Self::take)
+    pub(super) fn poll_recv(&self, wait: &mut Wait<'_>) -> Poll<Option<Message>> {
+        self.poll_take(wait, Self::take)
     }
 
     fn try_take<T>(&self, take: impl FnOnce(&Self, &mut State, &mut News) -> Option<T>) -> Option<T> {
@@ -79,7 +79,7 @@ impl DataChannel {
     /// Ready with `None` when nothing is to come any more.
     pub(super) fn poll_take<T>(
         &self,
-        cx: &Context<'_>,
+        wait: &mut Wait<'_>,
         take: impl FnOnce(&Self, &mut State, &mut News) -> Option<T>,
     ) -> Poll<Option<T>> {
         let mut news = false;
@@ -87,7 +87,7 @@ impl DataChannel {
         let taken = match take(self, &mut state, &mut news) {
             None if !self.is_ended(&mut state) => {
                 if let Some(entry) = state.channels.get_mut(&self.shared().id) {
-                    entry.wait_readable(cx);
+                    entry.wait_readable(wait);
                 }
                 Poll::Pending
             }

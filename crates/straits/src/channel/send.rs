@@ -2,10 +2,10 @@
 
 use super::DataChannel;
 use crate::connection::state::State;
+use crate::wakers::{Wait, wait_fn};
 use crate::{Error, ErrorName, Message, Text, endpoint};
 use bytes::Bytes;
-use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use straits_peer::sctp::{ChannelSendError, ChannelState, MessageKind};
 
 impl DataChannel {
@@ -22,22 +22,22 @@ impl DataChannel {
     /// `OperationError`: larger than the send buffer of the whole connection (16 MiB).
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
         let message = message.into();
-        poll_fn(move |cx| self.poll_send(cx, || message.clone())).await
+        wait_fn(move |wait| self.poll_send(wait, || message.clone())).await
     }
 
     /// Queues the message that `make` makes, once there is room.
     pub(super) fn poll_send(
         &self,
-        cx: &Context<'_>,
+        wait: &mut Wait<'_>,
         make: impl FnOnce() -> Message,
     ) -> Poll<Result<(), Error>> {
         let mut state = self.0.connection().lock();
-        ready!(self.poll_writable(&mut state, cx));
+        ready!(self.poll_writable(&mut state, wait));
         let (kind, data) = make().into_parts();
         let sent = match self.send_now(&mut state, kind, &data) {
             // Others of the connection filled the buffer. It drains as the peer acknowledges, which wakes this task.
             Err(ChannelSendError::BufferFull { max, .. }) if data.len() <= max => {
-                state.wait_room(self.shared().id, cx);
+                state.wait_room(self.shared().id, wait);
                 return Poll::Pending;
             }
             sent => sent,
@@ -50,17 +50,17 @@ impl DataChannel {
     }
 
     /// Ready when a message may be queued, or when no message ever may.
-    pub(super) fn poll_writable(&self, state: &mut State, cx: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_writable(&self, state: &mut State, wait: &mut Wait<'_>) -> Poll<()> {
         let id = self.shared().id;
         if state.is_written(id) && self.is_open(state) {
-            state.wait_turn(id, cx);
+            state.wait_turn(id, wait);
             return Poll::Pending;
         }
-        self.poll_room(state, cx)
+        self.poll_room(state, wait)
     }
 
     /// The same for a part of the message that is being written.
-    pub(super) fn poll_room(&self, state: &mut State, cx: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_room(&self, state: &mut State, wait: &mut Wait<'_>) -> Poll<()> {
         let id = self.shared().id;
         let limit = state.high_water_mark();
         let waits = state.peer.channel(id).is_some_and(|channel| match channel.state() {
@@ -69,7 +69,7 @@ impl DataChannel {
             ChannelState::Closing | ChannelState::Closed => false,
         });
         if waits && !state.is_over() {
-            state.wait_writable(id, cx);
+            state.wait_writable(id, wait);
             return Poll::Pending;
         }
         Poll::Ready(())
@@ -126,9 +126,9 @@ impl DataChannel {
     }
 
     /// Ready when a message may be queued; an error when none may be ever again.
-    pub(super) fn poll_ready_to_send(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_ready_to_send(&self, wait: &mut Wait<'_>) -> Poll<Result<(), Error>> {
         let mut state = self.0.connection().lock();
-        if self.poll_writable(&mut state, cx).is_pending() {
+        if self.poll_writable(&mut state, wait).is_pending() {
             return Poll::Pending;
         }
         Poll::Ready(if self.is_open(&mut state) { Ok(()) } else { Err(ChannelSendError::NotOpen.into()) })

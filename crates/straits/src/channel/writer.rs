@@ -4,6 +4,7 @@ use super::DataChannel;
 use super::byte_stream::broken_pipe;
 use super::parts::{Utf8, not_utf8};
 use crate::connection::state::{Outcome, State};
+use crate::wakers::{Waiter, wait_fn};
 use crate::{Error, endpoint};
 use bytes::Bytes;
 use futures_sink::Sink;
@@ -45,6 +46,7 @@ pub struct MessageWriter {
     /// What the sink has taken and there was no room for.
     pending: Bytes,
     is_done: bool,
+    waiter: Waiter,
 }
 
 impl DataChannel {
@@ -58,9 +60,9 @@ impl DataChannel {
     ///
     /// `InvalidStateError`: the channel is closing or closed.
     pub async fn message_writer(&self, kind: MessageKind) -> Result<MessageWriter, Error> {
-        poll_fn(|cx| {
+        wait_fn(|wait| {
             let mut state = self.0.connection().lock();
-            ready!(self.poll_writable(&mut state, cx));
+            ready!(self.poll_writable(&mut state, wait));
             if !self.is_open(&mut state) {
                 return Poll::Ready(Err(ChannelSendError::NotOpen.into()));
             }
@@ -74,6 +76,7 @@ impl DataChannel {
                 text: Utf8::default(),
                 pending: Bytes::new(),
                 is_done: false,
+                waiter: Waiter::default(),
             };
             Poll::Ready(Ok(writer))
         })
@@ -146,7 +149,7 @@ impl MessageWriter {
             return Poll::Ready(Err(ChannelSendError::NotOpen.into()));
         }
         let mut state = self.channel.0.connection().lock();
-        ready!(self.channel.poll_room(&mut state, cx));
+        ready!(self.channel.poll_room(&mut state, &mut self.waiter.with(cx)));
         let data = data();
         let text = match self.check(&data) {
             Ok(text) => text,
@@ -154,7 +157,7 @@ impl MessageWriter {
         };
         let result = match self.put(&mut state, data, false) {
             Err(ChannelSendError::BufferFull { max, .. }) if len <= max => {
-                state.wait_room(self.channel.shared().id, cx);
+                state.wait_room(self.channel.shared().id, &mut self.waiter.with(cx));
                 return Poll::Pending;
             }
             result => result,

@@ -1,9 +1,9 @@
 //! How a connection comes up and ends.
 
 use super::PeerConnection;
+use crate::wakers::{Wait, wait_fn};
 use crate::{Error, PeerConnectionState, endpoint};
-use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 use straits_peer::CloseReason;
 
@@ -16,10 +16,10 @@ impl PeerConnection {
     ///
     /// Cancel-safe: it changes nothing.
     pub async fn connected(&self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_connected(cx)).await
+        wait_fn(|wait| self.poll_connected(wait)).await
     }
 
-    fn poll_connected(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_connected(&self, wait: &mut Wait<'_>) -> Poll<Result<(), Error>> {
         let mut state = self.0.lock();
         match state.published.connection {
             PeerConnectionState::Connected => Poll::Ready(Ok(())),
@@ -33,7 +33,7 @@ impl PeerConnection {
             PeerConnectionState::New
             | PeerConnectionState::Connecting
             | PeerConnectionState::Disconnected => {
-                state.register(cx);
+                state.register(wait);
                 Poll::Pending
             }
         }
@@ -45,7 +45,7 @@ impl PeerConnection {
     ///
     /// Cancel-safe: it changes nothing.
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|cx| self.0.lock().poll_closed(cx)).await
+        wait_fn(|wait| self.0.lock().poll_closed(wait)).await
     }
 
     /// Why the connection ended, or why it has failed; names the layer. `None` while neither is the case.

@@ -3,6 +3,7 @@
 use super::state::{Item, Outcome};
 use super::{ChannelHandle, PeerConnection};
 use crate::channel::DataChannel;
+use crate::wakers::Waiter;
 use crate::{
     DtlsTransportState, Error, ErrorName, IceCandidate, IceCandidateError, IceConnectionState,
     IceGatheringState, PeerConnectionState, SctpTransportState, SignalingState,
@@ -48,12 +49,15 @@ pub enum Event {
 ///
 /// It counts as a handle of the connection. It ends after [`Event::Closed`]. Once it is dropped, handlers may be set.
 #[derive(Debug)]
-pub struct Events(PeerConnection);
+pub struct Events {
+    connection: PeerConnection,
+    waiter: Waiter,
+}
 
 impl Events {
     pub(super) fn claim(connection: &PeerConnection) -> Result<Self, Error> {
         if connection.0.lock().claim_stream() {
-            return Ok(Self(connection.clone()));
+            return Ok(Self { connection: connection.clone(), waiter: Waiter::default() });
         }
         let what = "the events of this connection have a consumer";
         Err(Error::new(ErrorName::InvalidStateError, what, "use either handlers or one stream of events"))
@@ -68,8 +72,8 @@ impl Events {
 
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
         let mut outcome = Outcome::default();
-        let mut state = self.0.0.lock();
-        let item = state.poll_stream_item(cx, &mut outcome);
+        let mut state = self.connection.0.lock();
+        let item = state.poll_stream_item(&mut self.waiter.with(cx), &mut outcome);
         let channel = match &item {
             Poll::Ready(Some(Item::Incoming(id))) => state.give(*id),
             _ => None,
@@ -96,7 +100,7 @@ impl Events {
                 | Item::BufferedAmountLow(_)
                 | Item::Closing(_)
                 | Item::ChannelClosed(..) => Event::DataChannel(DataChannel::new(ChannelHandle::new(
-                    self.0.0.inner().clone(),
+                    self.connection.0.inner().clone(),
                     channel?,
                 ))),
             })
@@ -115,7 +119,7 @@ impl Stream for Events {
 impl Drop for Events {
     fn drop(&mut self) {
         let mut outcome = Outcome::default();
-        self.0.0.lock().release_stream(&mut outcome);
+        self.connection.0.lock().release_stream(&mut outcome);
         outcome.deliver();
     }
 }

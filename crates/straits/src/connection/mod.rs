@@ -17,6 +17,7 @@ use crate::capture::Recorder;
 use crate::channel::{DataChannel, DataChannelInit};
 use crate::endpoint::Link;
 use crate::stats::{self, Clock, StatsReport};
+use crate::wakers::wait_fn;
 use crate::{
     Configuration, Error, ErrorName, Explanation, IceCandidate, IceCandidateError, IceConnectionState,
     IceGatheringState, IceTransportPolicy, PeerConnectionState, SignalingState, endpoint,
@@ -25,7 +26,6 @@ use handlers::{ConnectionHandlers, Slot};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use state::{Item, State};
-use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 use straits_peer::{Peer, Stats};
@@ -149,7 +149,7 @@ impl PeerConnection {
     ///
     /// Cancel-safe: a future that is dropped has taken no channel.
     pub async fn accept_channel(&self) -> Option<DataChannel> {
-        let shared = poll_fn(|cx| self.0.lock().poll_incoming(cx)).await?;
+        let shared = wait_fn(|wait| self.0.lock().poll_incoming(wait)).await?;
         Some(DataChannel::new(ChannelHandle::new(self.0.inner().clone(), shared)))
     }
 

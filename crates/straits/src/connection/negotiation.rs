@@ -2,6 +2,7 @@
 
 use super::state::{self, Ticket};
 use super::{Inner, PeerConnection};
+use crate::wakers::wait_fn;
 use crate::{Error, IceCandidate, SessionDescription};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -227,7 +228,7 @@ impl<'a> Operation<'a> {
     /// Waits for the handlers of what it changed (W3C behaviour SLD-07).
     async fn finish(&self) -> Result<(), Error> {
         let mark = self.connection.lock().mark();
-        poll_fn(|cx| self.connection.lock().poll_mark(cx, mark)).await
+        wait_fn(|wait| self.connection.lock().poll_mark(wait, mark)).await
     }
 }
 

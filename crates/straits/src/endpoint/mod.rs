@@ -21,11 +21,11 @@ pub use types::{EndpointError, EndpointStats};
 pub(crate) use shared::Link;
 
 use crate::connection::Inner;
+use crate::wakers::wait_fn;
 use crate::{Configuration, Error, ErrorName, PeerConnection, SessionDescription};
 use driver::Driver;
 use shared::Shared;
 use socket::Socket;
-use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -192,7 +192,7 @@ impl Endpoint {
 
 /// Waits until the local description has all its candidates, and gives it.
 async fn gathered(connection: &PeerConnection) -> Result<SessionDescription, Error> {
-    poll_fn(|cx| {
+    wait_fn(|wait| {
         let mut state = connection.inner().lock();
         if state.is_over() {
             return Err(Error::closed(state.reason())).into();
@@ -207,7 +207,7 @@ async fn gathered(connection: &PeerConnection) -> Result<SessionDescription, Err
                 Ok(answer.into()).into()
             }
             _ => {
-                state.register(cx);
+                state.register(wait);
                 std::task::Poll::Pending
             }
         }

@@ -2,13 +2,14 @@
 
 use super::{Item, Outcome, State};
 use crate::channel::ChannelShared;
+use crate::wakers::Wait;
 use crate::{
     DataChannelState, DtlsTransportState, IceConnectionState, PeerConnectionState, SctpTransportState,
     SignalingState,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Instant;
 use straits_peer::sctp::{self, ChannelCloseReason, ChannelId};
 use straits_peer::{CloseReason, PeerState};
@@ -90,12 +91,12 @@ impl State {
         self.detach(outcome);
     }
 
-    pub(crate) fn poll_closed(&mut self, cx: &Context<'_>) -> Poll<CloseReason> {
+    pub(crate) fn poll_closed(&mut self, wait: &mut Wait<'_>) -> Poll<CloseReason> {
         match &self.reason {
             // Handlers that are yet to run would find nobody waiting for them any more.
             Some(reason) if self.detached && !self.dispatcher.present => Poll::Ready(reason.clone()),
             _ => {
-                self.waiting.register(cx.waker());
+                self.waiting.register(wait);
                 Poll::Pending
             }
         }
@@ -105,7 +106,7 @@ impl State {
     pub(crate) fn poll_channel_closed(
         &mut self,
         id: ChannelId,
-        cx: &Context<'_>,
+        wait: &mut Wait<'_>,
     ) -> Poll<ChannelCloseReason> {
         let is_dispatched = self.dispatcher.present;
         let Some(entry) = self.channels.get_mut(&id) else {
@@ -114,7 +115,7 @@ impl State {
         match &entry.close_reason {
             Some(reason) if entry.close_handled || !is_dispatched => Poll::Ready(reason.clone()),
             _ => {
-                entry.waiting.register(cx.waker());
+                entry.waiting.register(wait);
                 Poll::Pending
             }
         }
@@ -128,8 +129,8 @@ impl State {
         }
     }
 
-    pub(crate) fn register(&mut self, cx: &Context<'_>) {
-        self.waiting.register(cx.waker());
+    pub(crate) fn register(&mut self, wait: &mut Wait<'_>) {
+        self.waiting.register(wait);
     }
 
     pub(super) fn wake_everybody(&mut self, outcome: &mut Outcome) {
@@ -166,18 +167,18 @@ impl State {
     }
 
     /// Waits until half of the high-water mark is free, so that a writer is woken for many messages, not for one.
-    pub(crate) fn wait_writable(&mut self, id: ChannelId, cx: &Context<'_>) {
+    pub(crate) fn wait_writable(&mut self, id: ChannelId, wait: &mut Wait<'_>) {
         let Some(entry) = self.channels.get_mut(&id) else { return };
-        entry.writers.register(cx.waker());
+        entry.writers.register(wait);
         self.writing.insert(id);
     }
 
     /// The same, when the buffer that all channels share has no room: the core tells when it has.
-    pub(crate) fn wait_room(&mut self, id: ChannelId, cx: &Context<'_>) {
+    pub(crate) fn wait_room(&mut self, id: ChannelId, wait: &mut Wait<'_>) {
         if let Some(entry) = self.channels.get_mut(&id) {
             entry.is_refused = true;
         }
-        self.wait_writable(id, cx);
+        self.wait_writable(id, wait);
     }
 
     pub(crate) fn is_written(&self, id: ChannelId) -> bool {
@@ -185,9 +186,9 @@ impl State {
     }
 
     /// Waits until no message is being written in pieces.
-    pub(crate) fn wait_turn(&mut self, id: ChannelId, cx: &Context<'_>) {
+    pub(crate) fn wait_turn(&mut self, id: ChannelId, wait: &mut Wait<'_>) {
         let Some(entry) = self.channels.get_mut(&id) else { return };
-        entry.behind.register(cx.waker());
+        entry.behind.register(wait);
         // So that it hears of a close.
         self.writing.insert(id);
     }

@@ -2,9 +2,10 @@
 
 use super::{Chore, Item, Outcome, State};
 use crate::channel::ChannelShared;
+use crate::wakers::Wait;
 use crate::{DataChannelState, Error};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use straits_peer::sctp::ChannelId;
 
 impl State {
@@ -32,9 +33,9 @@ impl State {
     }
 
     /// The next item with what is to be reported of it: `None` in the pair for what came too late.
-    pub(crate) fn poll_item(&mut self, cx: &Context<'_>, outcome: &mut Outcome) -> Poll<(Item, bool)> {
+    pub(crate) fn poll_item(&mut self, wait: &mut Wait<'_>, outcome: &mut Outcome) -> Poll<(Item, bool)> {
         let Some(item) = self.items.pop() else {
-            self.dispatcher.wakers.register(cx.waker());
+            self.dispatcher.wakers.register(wait);
             return Poll::Pending;
         };
         let timely = self.publish(&item, outcome);
@@ -75,14 +76,14 @@ impl State {
     }
 
     /// An error when the connection was closed here meanwhile.
-    pub(crate) fn poll_mark(&mut self, cx: &Context<'_>, mark: u64) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll_mark(&mut self, wait: &mut Wait<'_>, mark: u64) -> Poll<Result<(), Error>> {
         if self.closed_here {
             return Poll::Ready(Err(Error::closed(self.reason())));
         }
         if !self.dispatcher.present || self.dispatcher.done >= mark {
             return Poll::Ready(Ok(()));
         }
-        self.waiting.register(cx.waker());
+        self.waiting.register(wait);
         Poll::Pending
     }
 
@@ -141,7 +142,11 @@ impl State {
         }
     }
 
-    pub(crate) fn poll_stream_item(&mut self, cx: &Context<'_>, outcome: &mut Outcome) -> Poll<Option<Item>> {
+    pub(crate) fn poll_stream_item(
+        &mut self,
+        wait: &mut Wait<'_>,
+        outcome: &mut Outcome,
+    ) -> Poll<Option<Item>> {
         while let Some(item) = self.stream_items.pop_front() {
             if self.publish(&item, outcome) {
                 return Poll::Ready(Some(item));
@@ -150,11 +155,11 @@ impl State {
         if self.is_over() {
             return Poll::Ready(None);
         }
-        self.stream.wakers.register(cx.waker());
+        self.stream.wakers.register(wait);
         Poll::Pending
     }
 
-    pub(crate) fn poll_incoming(&mut self, cx: &Context<'_>) -> Poll<Option<Arc<ChannelShared>>> {
+    pub(crate) fn poll_incoming(&mut self, wait: &mut Wait<'_>) -> Poll<Option<Arc<ChannelShared>>> {
         while let Some(id) = self.incoming.pop_front() {
             if let Some(shared) = self.give(id) {
                 return Poll::Ready(Some(shared));
@@ -163,7 +168,7 @@ impl State {
         if self.is_over() {
             return Poll::Ready(None);
         }
-        self.accepting.register(cx.waker());
+        self.accepting.register(wait);
         Poll::Pending
     }
 

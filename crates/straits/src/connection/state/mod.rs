@@ -6,7 +6,7 @@ mod consumers;
 mod items;
 
 use crate::channel::{ChannelShared, Parts};
-use crate::wakers::{WakerSet, wake_all};
+use crate::wakers::{Wait, WakerSet, wake_all};
 use crate::{
     Configuration, DataChannelState, DtlsTransportState, IceCandidate, IceCandidateError, IceConnectionState,
     IceGatheringState, PeerConnectionState, RtcConfiguration, SctpTransportState, SessionDescription,
@@ -17,7 +17,7 @@ use items::Items;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::RandomState;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::Waker;
 use std::time::Instant;
 use straits_peer::ice::Route;
 use straits_peer::sctp::{self, ChannelCloseReason, ChannelEvent, ChannelId};
@@ -537,8 +537,8 @@ impl Entry {
         }
     }
 
-    pub(crate) fn wait_readable(&mut self, cx: &Context<'_>) {
-        self.readers.register(cx.waker());
+    pub(crate) fn wait_readable(&mut self, wait: &mut Wait<'_>) {
+        self.readers.register(wait);
     }
 
     /// The message that was written in pieces is finished or given up.
@@ -549,8 +549,8 @@ impl Entry {
         self.behind.drain_into(wakes);
     }
 
-    pub(crate) fn wait(&mut self, cx: &Context<'_>) {
-        self.waiting.register(cx.waker());
+    pub(crate) fn wait(&mut self, wait: &mut Wait<'_>) {
+        self.waiting.register(wait);
     }
 
     /// `true` the first time.
