@@ -32,6 +32,7 @@ impl Agent {
         let is_new_base = self.bases.iter().all(|base| base.address != address);
         if is_new_base {
             self.bases.push(Base { address, announced, priority });
+            self.checklist.extend();
         }
         if known.is_none() {
             self.local_candidates.push(candidate.clone());
@@ -89,6 +90,7 @@ impl Agent {
             }
         }
         self.remote_candidate_seen = true;
+        self.checklist.extend();
         self.advance(now);
         Ok(())
     }
@@ -117,6 +119,7 @@ impl Agent {
         }
         debug!(%route, "learnt a peer-reflexive candidate");
         self.ledger.learnt(route.remote);
+        self.checklist.extend();
         self.remote_candidates.push(Candidate {
             // "The foundation is an arbitrary value, different from the foundations of all other remote candidates"
             foundation: format!("prflx/{}/{}", self.current.number, self.stats.requests_received),

@@ -23,9 +23,10 @@ impl Agent {
 
     /// RFC 8445 §6.1.2.2: pairs each local with each remote candidate, and keeps the best.
     pub(super) fn form_pairs(&mut self) {
-        if !self.is_checking() {
+        if !self.is_checking() || self.checklist.is_formed {
             return;
         }
+        self.checklist.is_formed = true;
         let known: BTreeSet<Route> = self.checklist.pairs.iter().map(|pair| pair.route).collect();
         for local in &self.bases {
             for remote in &self.remote_candidates {
@@ -168,6 +169,8 @@ impl Agent {
 #[derive(Debug, Default)]
 pub(super) struct Checklist {
     pairs: Vec<Pair>,
+    /// No candidate has come since the pairs were formed.
+    is_formed: bool,
     /// RFC 8445 §14.2: the earliest time for the first request to another pair.
     next_start_at: Option<Instant>,
     /// From when on a valid pair does not wait for a better one.
@@ -177,6 +180,11 @@ pub(super) struct Checklist {
 impl Checklist {
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// There is another candidate.
+    pub(super) fn extend(&mut self) {
+        self.is_formed = false;
     }
 
     /// All pairs, with how far each is.
@@ -348,5 +356,28 @@ mod tests {
         assert!(!can("192.0.2.1:1", "127.0.0.1:1"));
         assert!(!can("[::1]:1", "[2001:db8::1]:1"));
         assert!(!can("[2001:db8::1]:1", "[fe80::1]:1"));
+    }
+
+    /// Whoever sends datagrams does not make the agent look through its candidates for each.
+    #[test]
+    fn pairs_are_formed_when_a_candidate_comes() {
+        let now = Instant::now();
+        let mut agent = Agent::new(Config::default(), [1; 32], now);
+        let peer = Agent::new(Config::default(), [2; 32], now);
+        agent.set_role(now, Role::Controlling);
+        agent.set_remote_credentials(now, peer.local_credentials().clone(), Mode::Lite);
+        let candidate = |port: u16| format!("1 1 udp 1 192.0.2.2 {port} typ host").parse().unwrap();
+        agent.add_local_candidate(now, ([192, 0, 2, 1], 1).into());
+        agent.add_remote_candidate(now, candidate(1)).unwrap();
+        assert_eq!(agent.checklist.pairs.len(), 1);
+        agent.checklist.pairs.clear();
+        let route = Route { local: ([192, 0, 2, 1], 1).into(), remote: ([192, 0, 2, 3], 1).into() };
+        agent.handle_datagram(now, route, &[0; 20]);
+        agent.handle_timeout(now);
+        assert_eq!(agent.checklist.pairs.len(), 0);
+        agent.add_remote_candidate(now, candidate(2)).unwrap();
+        assert_eq!(agent.checklist.pairs.len(), 2);
+        agent.add_local_candidate(now, ([192, 0, 2, 4], 1).into());
+        assert_eq!(agent.checklist.pairs.len(), 4);
     }
 }
