@@ -1,7 +1,7 @@
 //! The inboxes of all streams (RFC 9260 §6.5, §6.6), and resets of the peer's streams (RFC 6525 §5.2.2).
 
 use super::message::{Body, Complete, GivenUp, Order};
-use super::stream::{Entry, Kind, OutOfOrder, Progress, Put, Stream};
+use super::stream::{Entry, Kind, OutOfOrder, Progress, Stream};
 use super::{Message, Part, ReceiverEvent};
 use crate::number::{Ppid, StreamId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -78,7 +78,8 @@ impl Inboxes {
         let Some(distance) = order.distance(next) else { return };
         // One that had its turn long ago: the peer has not seen our SACK, or counts wrongly.
         if !order.is_behind(distance) {
-            self.change(id, |stream| stream.skip_to(next + distance + 1));
+            let gone = self.change(id, |stream| stream.skip_to(next + distance + 1));
+            self.charge -= gone;
         }
     }
 
@@ -131,7 +132,8 @@ impl Inboxes {
         // reset to 0 as the next expected SSN."
         for id in self.covered(&reset) {
             self.part_readers.remove(&id);
-            self.change(id, Stream::reset);
+            let gone = self.change(id, Stream::reset);
+            self.charge -= gone;
             // It costs nothing until it is used again, and neither does the next reset of it.
             if self.streams.get(&id).is_some_and(Stream::is_as_new) {
                 self.streams.remove(&id);
@@ -267,11 +269,9 @@ impl Inboxes {
     fn put_in_order(&mut self, complete: Complete, cumulative: u64) -> Result<(), OutOfOrder> {
         let progress = Progress { cumulative, may_skip: self.may_skip };
         let charge = complete.body.charge();
-        let put = self.change(complete.stream, |stream| stream.put_in_order(complete, progress));
-        if put != Ok(Put::Kept) {
-            self.charge -= charge;
-        }
-        put.map(|_| ())
+        let gone = self.change(complete.stream, |stream| stream.put_in_order(complete, progress));
+        self.charge -= gone.unwrap_or(charge);
+        gone.map(|_| ())
     }
 
     fn note_taken(&mut self, entry: &Entry) {
