@@ -215,6 +215,8 @@ pub(crate) enum ResetOutcome {
     InProgress,
     /// Another reset is deferred: nothing was done.
     Busy,
+    /// It would move again what lay beyond an earlier one, and that is much: nothing was done.
+    Excessive,
     /// A stream id is not among the incoming streams, or the TSN is absurd: nothing was done.
     Refused,
     /// Abort with "Protocol Violation".

@@ -106,6 +106,11 @@ impl Stream {
         beyond.into_values().map(|complete| *complete)
     }
 
+    /// How many messages wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn is_waiting(&self, position: u64) -> bool {
         self.waiting.contains_key(&position)
     }
