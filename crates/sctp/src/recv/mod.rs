@@ -243,6 +243,9 @@ pub(crate) struct Receiver {
     held: usize,
     /// Kept for its allocation.
     gap_blocks: Vec<GapBlock>,
+    /// How often a stream was asked for a part to read.
+    #[cfg(test)]
+    looked_at: std::cell::Cell<usize>,
 }
 
 impl Receiver {
@@ -258,6 +261,8 @@ impl Receiver {
             advertised: config.window,
             held: 0,
             gap_blocks: Vec::new(),
+            #[cfg(test)]
+            looked_at: std::cell::Cell::default(),
         }
     }
 
