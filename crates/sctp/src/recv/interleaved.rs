@@ -188,11 +188,12 @@ impl Interleaved {
         for stream in streams {
             self.now.unordered.remove(stream);
         }
-        let Sequences { mut partials, mut unordered, .. } = std::mem::take(&mut self.later);
+        let Sequences { partials, unordered, .. } = std::mem::take(&mut self.later);
         let half_read = partials.iter().filter(|(_, partial)| partial.is_half_read);
         self.now.reading.extend(half_read.map(|(key, _)| (key.stream, *key)));
-        self.now.partials.append(&mut partials);
-        self.now.unordered.append(&mut unordered);
+        // One by one: `append` would rebuild what is there, which may be very much more.
+        self.now.partials.extend(partials);
+        self.now.unordered.extend(unordered);
         given_up
     }
 
