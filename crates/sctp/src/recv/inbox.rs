@@ -94,8 +94,15 @@ impl Inboxes {
     }
 
     /// Handles a request to reset streams (none: all) once the cumulative TSN has reached `last`. `highest` is the highest
-    /// TSN there is.
-    pub(super) fn reset(&mut self, last: u64, streams: &[StreamId], cumulative: u64, highest: u64) -> Reset {
+    /// TSN there is, `incomplete` counts the incomplete messages that the reset would move.
+    pub(super) fn reset(
+        &mut self,
+        last: u64,
+        streams: &[StreamId],
+        cumulative: u64,
+        highest: u64,
+        incomplete: impl FnOnce(&DeferredReset) -> usize,
+    ) -> Reset {
         let mut streams = streams.to_vec();
         streams.sort_unstable();
         streams.dedup();
@@ -109,10 +116,11 @@ impl Inboxes {
         }
         let mut reset = DeferredReset { last, streams, held: Vec::new() };
         let covered = self.covered(&reset);
+        let incomplete = incomplete(&reset);
         // RFC 6525 §5.1.1: "there MUST NOT be more than one request in flight": all that had come when one was taken was
         // sent before the next one was made, and lies before that. So it is moved once, and delivered then. A peer that
         // says otherwise would have very many messages moved by each small request.
-        if last < self.moved && self.waiting(&covered) > MAX_MOVED_AGAIN {
+        if last < self.moved && self.waiting(&covered) + incomplete > MAX_MOVED_AGAIN {
             return Reset::Excessive;
         }
         // What overtook the request.
@@ -121,7 +129,7 @@ impl Inboxes {
                 reset.held.extend(stream.take_beyond(last));
             }
         }
-        if reset.held.len() > MAX_MOVED_AGAIN {
+        if reset.held.len() + incomplete > MAX_MOVED_AGAIN {
             self.moved = highest;
         }
         if last <= cumulative {
@@ -373,10 +381,12 @@ mod tests {
             // One is read too late.
             assert!(stream == 7 || inboxes.take_message(StreamId(stream)).is_some());
         }
-        let Reset::Due(reset) = inboxes.reset(99, &[StreamId(3), StreamId(300)], 99, 99) else { panic!() };
+        let Reset::Due(reset) = inboxes.reset(99, &[StreamId(3), StreamId(300)], 99, 99, |_| 0) else {
+            panic!()
+        };
         inboxes.perform(reset, 99).unwrap();
         assert_eq!(inboxes.streams.len(), 99);
-        let Reset::Due(reset) = inboxes.reset(99, &[], 99, 99) else { panic!() };
+        let Reset::Due(reset) = inboxes.reset(99, &[], 99, 99, |_| 0) else { panic!() };
         inboxes.perform(reset, 99).unwrap();
         assert_eq!(inboxes.streams.keys().copied().collect::<Vec<_>>(), [StreamId(7)]);
         assert!(inboxes.take_message(StreamId(7)).is_some());

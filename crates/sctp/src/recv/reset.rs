@@ -14,7 +14,9 @@ impl Receiver {
         if !is_known || last.saturating_sub(cumulative) > MAX_RESET_DISTANCE {
             return ResetOutcome::Refused;
         }
-        match self.inboxes.reset(last, streams, cumulative, self.tracker.highest()) {
+        match self.inboxes.reset(last, streams, cumulative, self.tracker.highest(), |reset| {
+            self.assembler.incomplete_beyond(reset)
+        }) {
             Reset::Done => ResetOutcome::Done,
             Reset::Busy => ResetOutcome::Busy,
             Reset::Excessive => ResetOutcome::Excessive,

@@ -256,3 +256,19 @@ fn few_messages_beyond_a_reset_are_always_moved() {
     assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Done);
     assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Excessive);
 }
+
+/// Those that are incomplete among them.
+#[test]
+fn incomplete_messages_beyond_a_reset_are_moved_once() {
+    let mut rig = Rig::interleaved();
+    for n in 0..17 {
+        rig.accept_i(&shard(2 + n, 0, "UB", "x").mid(n));
+    }
+    assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Done);
+    assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Excessive);
+    rig.accept_i(&shard(19, 1, "UE", "y"));
+    rig.accept_i(&shard(1, 0, "UBE", "whole").mid(17));
+    assert_eq!(request(&mut rig, 1, &[0]), ResetOutcome::Done, "a few are left");
+    assert_eq!(request(&mut rig, 19, &[0]), ResetOutcome::Done);
+    assert_eq!((rig.recv_all(0), rig.receiver.charge()), (vec!["xy".into(), "whole".into()], 0));
+}
