@@ -164,6 +164,7 @@ impl Association {
             ResetOutcome::InProgress => ReconfigResult::InProgress,
             // RFC 6525 §4.4: 4 is "Error - Request already in progress".
             ResetOutcome::Busy => ReconfigResult::AlreadyInProgress,
+            ResetOutcome::Excessive => ReconfigResult::Denied,
             ResetOutcome::Refused => ReconfigResult::WrongSsn,
             ResetOutcome::Violation(what) => {
                 self.violation(now, what);

@@ -69,6 +69,16 @@ impl Assembler {
         }
     }
 
+    /// How many incomplete messages lie beyond a reset, and would have to be moved.
+    pub(super) fn incomplete_beyond(&self, reset: &DeferredReset) -> usize {
+        match self {
+            Self::Sequential(_) => 0,
+            Self::Interleaved(interleaved) => {
+                interleaved.count_beyond(reset.listed(), |stream, tsn| reset.precedes(stream, tsn))
+            }
+        }
+    }
+
     /// A reset of streams was requested. DATA keeps fragments by their TSNs, and need not move any.
     pub(super) fn defer(&mut self, reset: &DeferredReset) {
         match self {

@@ -1,7 +1,7 @@
 //! The inboxes of all streams (RFC 9260 §6.5, §6.6), and resets of the peer's streams (RFC 6525 §5.2.2).
 
 use super::message::{Body, Complete, GivenUp, Order};
-use super::stream::{Entry, Kind, OutOfOrder, Progress, Put, Stream};
+use super::stream::{Entry, Kind, OutOfOrder, Progress, Stream};
 use super::{Message, Part, ReceiverEvent};
 use crate::number::{Ppid, StreamId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +22,8 @@ pub(super) struct Inboxes {
     reset: Option<DeferredReset>,
     /// The last reset that was deferred and is performed: last TSN and streams.
     performed: Option<(u64, Vec<StreamId>)>,
+    /// The highest TSN there was when a reset was taken that moved many messages, which lay beyond it.
+    moved: u64,
     events: VecDeque<ReceiverEvent>,
 }
 
@@ -35,6 +37,8 @@ pub(super) enum Reset {
     Deferred,
     /// Another one is deferred.
     Busy,
+    /// It would move what was moved before.
+    Excessive,
 }
 
 impl Inboxes {
@@ -78,7 +82,8 @@ impl Inboxes {
         let Some(distance) = order.distance(next) else { return };
         // One that had its turn long ago: the peer has not seen our SACK, or counts wrongly.
         if !order.is_behind(distance) {
-            self.change(id, |stream| stream.skip_to(next + distance + 1));
+            let gone = self.change(id, |stream| stream.skip_to(next + distance + 1));
+            self.charge -= gone;
         }
     }
 
@@ -88,8 +93,16 @@ impl Inboxes {
         self.change(given_up.stream, |stream| stream.abandon(given_up.ppid));
     }
 
-    /// Handles a request to reset streams (none: all) once the cumulative TSN has reached `last`.
-    pub(super) fn reset(&mut self, last: u64, streams: &[StreamId], cumulative: u64) -> Reset {
+    /// Handles a request to reset streams (none: all) once the cumulative TSN has reached `last`. `highest` is the highest
+    /// TSN there is, `incomplete` counts the incomplete messages that the reset would move.
+    pub(super) fn reset(
+        &mut self,
+        last: u64,
+        streams: &[StreamId],
+        cumulative: u64,
+        highest: u64,
+        incomplete: impl FnOnce(&DeferredReset) -> usize,
+    ) -> Reset {
         let mut streams = streams.to_vec();
         streams.sort_unstable();
         streams.dedup();
@@ -102,11 +115,22 @@ impl Inboxes {
             return Reset::Done;
         }
         let mut reset = DeferredReset { last, streams, held: Vec::new() };
+        let covered = self.covered(&reset);
+        let incomplete = incomplete(&reset);
+        // RFC 6525 §5.1.1: "there MUST NOT be more than one request in flight": all that had come when one was taken was
+        // sent before the next one was made, and lies before that. So it is moved once, and delivered then. A peer that
+        // says otherwise would have very many messages moved by each small request.
+        if last < self.moved && self.waiting(&covered) + incomplete > MAX_MOVED_AGAIN {
+            return Reset::Excessive;
+        }
         // What overtook the request.
-        for id in self.covered(&reset) {
+        for id in covered {
             if let Some(stream) = self.streams.get_mut(&id) {
                 reset.held.extend(stream.take_beyond(last));
             }
+        }
+        if reset.held.len() + incomplete > MAX_MOVED_AGAIN {
+            self.moved = highest;
         }
         if last <= cumulative {
             return Reset::Due(reset);
@@ -131,7 +155,8 @@ impl Inboxes {
         // reset to 0 as the next expected SSN."
         for id in self.covered(&reset) {
             self.part_readers.remove(&id);
-            self.change(id, Stream::reset);
+            let gone = self.change(id, Stream::reset);
+            self.charge -= gone;
             // It costs nothing until it is used again, and neither does the next reset of it.
             if self.streams.get(&id).is_some_and(Stream::is_as_new) {
                 self.streams.remove(&id);
@@ -156,6 +181,7 @@ impl Inboxes {
     /// The peer restarted: what can be read stays, everything else is as new.
     pub(super) fn restart(&mut self) {
         self.performed = None;
+        self.moved = 0;
         self.may_skip = false;
         self.part_readers.clear();
         let dropped = self.reset.take().into_iter().flat_map(|reset| reset.held);
@@ -264,14 +290,17 @@ impl Inboxes {
         reset.streams.iter().copied().filter(|id| self.streams.contains_key(id)).collect()
     }
 
+    /// How many messages wait for their turn on these streams.
+    fn waiting(&self, streams: &[StreamId]) -> usize {
+        streams.iter().filter_map(|id| self.streams.get(id)).map(Stream::waiting).sum()
+    }
+
     fn put_in_order(&mut self, complete: Complete, cumulative: u64) -> Result<(), OutOfOrder> {
         let progress = Progress { cumulative, may_skip: self.may_skip };
         let charge = complete.body.charge();
-        let put = self.change(complete.stream, |stream| stream.put_in_order(complete, progress));
-        if put != Ok(Put::Kept) {
-            self.charge -= charge;
-        }
-        put.map(|_| ())
+        let gone = self.change(complete.stream, |stream| stream.put_in_order(complete, progress));
+        self.charge -= gone.unwrap_or(charge);
+        gone.map(|_| ())
     }
 
     fn note_taken(&mut self, entry: &Entry) {
@@ -328,6 +357,9 @@ fn announce(id: StreamId, stream: &mut Stream, events: &mut VecDeque<ReceiverEve
     }
 }
 
+/// So many messages may be moved by one reset after the other.
+const MAX_MOVED_AGAIN: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,10 +381,12 @@ mod tests {
             // One is read too late.
             assert!(stream == 7 || inboxes.take_message(StreamId(stream)).is_some());
         }
-        let Reset::Due(reset) = inboxes.reset(99, &[StreamId(3), StreamId(300)], 99) else { panic!() };
+        let Reset::Due(reset) = inboxes.reset(99, &[StreamId(3), StreamId(300)], 99, 99, |_| 0) else {
+            panic!()
+        };
         inboxes.perform(reset, 99).unwrap();
         assert_eq!(inboxes.streams.len(), 99);
-        let Reset::Due(reset) = inboxes.reset(99, &[], 99) else { panic!() };
+        let Reset::Due(reset) = inboxes.reset(99, &[], 99, 99, |_| 0) else { panic!() };
         inboxes.perform(reset, 99).unwrap();
         assert_eq!(inboxes.streams.keys().copied().collect::<Vec<_>>(), [StreamId(7)]);
         assert!(inboxes.take_message(StreamId(7)).is_some());

@@ -158,13 +158,18 @@ impl Interleaved {
         half_read
     }
 
+    /// How many messages `defer` would move.
+    pub(super) fn count_beyond(
+        &self,
+        streams: &[StreamId],
+        is_beyond: impl Fn(StreamId, u64) -> bool,
+    ) -> usize {
+        self.now.keys_beyond(streams, is_beyond).len()
+    }
+
     /// What lies beyond a reset that has to wait belongs to the next sequence of its stream.
     pub(super) fn defer(&mut self, streams: &[StreamId], is_beyond: impl Fn(StreamId, u64) -> bool) {
-        let mut beyond = self.now.keys_of(streams);
-        beyond.retain(|key| {
-            self.now.partials.get(key).is_some_and(|partial| is_beyond(key.stream, partial.first))
-        });
-        for key in beyond {
+        for key in self.now.keys_beyond(streams, is_beyond) {
             if let Some(partial) = self.now.partials.remove(&key) {
                 self.now.forget_reading(key);
                 let key = key.renumbered();
@@ -188,11 +193,12 @@ impl Interleaved {
         for stream in streams {
             self.now.unordered.remove(stream);
         }
-        let Sequences { mut partials, mut unordered, .. } = std::mem::take(&mut self.later);
+        let Sequences { partials, unordered, .. } = std::mem::take(&mut self.later);
         let half_read = partials.iter().filter(|(_, partial)| partial.is_half_read);
         self.now.reading.extend(half_read.map(|(key, _)| (key.stream, *key)));
-        self.now.partials.append(&mut partials);
-        self.now.unordered.append(&mut unordered);
+        // One by one: `append` would rebuild what is there, which may be very much more.
+        self.now.partials.extend(partials);
+        self.now.unordered.extend(unordered);
         given_up
     }
 
@@ -320,6 +326,13 @@ impl Sequences {
             return self.partials.keys().copied().collect();
         }
         streams.iter().flat_map(|stream| self.keys_in(*stream)).collect()
+    }
+
+    /// Those of them that begin beyond something.
+    fn keys_beyond(&self, streams: &[StreamId], is_beyond: impl Fn(StreamId, u64) -> bool) -> Vec<Key> {
+        let mut keys = self.keys_of(streams);
+        keys.retain(|key| self.partials.get(key).is_some_and(|partial| is_beyond(key.stream, partial.first)));
+        keys
     }
 
     fn keys_in(&self, stream: StreamId) -> impl Iterator<Item = Key> + '_ {

@@ -215,6 +215,8 @@ pub(crate) enum ResetOutcome {
     InProgress,
     /// Another reset is deferred: nothing was done.
     Busy,
+    /// It would move again what lay beyond an earlier one, and that is much: nothing was done.
+    Excessive,
     /// A stream id is not among the incoming streams, or the TSN is absurd: nothing was done.
     Refused,
     /// Abort with "Protocol Violation".
@@ -241,6 +243,9 @@ pub(crate) struct Receiver {
     held: usize,
     /// Kept for its allocation.
     gap_blocks: Vec<GapBlock>,
+    /// How often a stream was asked for a part to read.
+    #[cfg(test)]
+    looked_at: std::cell::Cell<usize>,
 }
 
 impl Receiver {
@@ -256,6 +261,8 @@ impl Receiver {
             advertised: config.window,
             held: 0,
             gap_blocks: Vec::new(),
+            #[cfg(test)]
+            looked_at: std::cell::Cell::default(),
         }
     }
 

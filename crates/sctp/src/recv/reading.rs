@@ -86,14 +86,19 @@ impl Receiver {
 
     /// Whether the application could free something.
     pub(super) fn has_readable(&self) -> bool {
-        self.held > 0 || self.inboxes.has_messages() || self.has_readable_part()
+        self.has_readable_whole() || self.has_readable_part()
     }
 
     /// Whether the application could free so much that it is worth waiting for it. A little to read, which it may leave
     /// where it is, is not what fills the window.
     pub(super) fn has_much_readable(&self) -> bool {
         let is_much = self.inboxes.charge().saturating_add(self.held) > self.config.window / 4;
-        self.has_readable_part() || (is_much && self.has_readable())
+        // The streams that are read by parts may be many: they are looked at last.
+        (is_much && self.has_readable_whole()) || self.has_readable_part()
+    }
+
+    fn has_readable_whole(&self) -> bool {
+        self.held > 0 || self.inboxes.has_messages()
     }
 
     fn has_readable_part(&self) -> bool {
@@ -102,12 +107,16 @@ impl Receiver {
                 let part = reassembly.readable_part();
                 part.is_some_and(|(stream, ..)| self.inboxes.reads_parts(stream))
             }
-            Assembler::Interleaved(_) => self.inboxes.part_readers().any(|stream| self.part_of(stream)),
+            Assembler::Interleaved(interleaved) => {
+                !interleaved.is_idle() && self.inboxes.part_readers().any(|stream| self.part_of(stream))
+            }
         }
     }
 
     /// Whether a part of the next message of this stream can be read while that is arriving.
     fn part_of(&self, stream: StreamId) -> bool {
+        #[cfg(test)]
+        self.looked_at.set(self.looked_at.get() + 1);
         self.assembler.readable_ppid(stream, &self.inboxes).is_some()
     }
 }

@@ -14,9 +14,12 @@ impl Receiver {
         if !is_known || last.saturating_sub(cumulative) > MAX_RESET_DISTANCE {
             return ResetOutcome::Refused;
         }
-        match self.inboxes.reset(last, streams, cumulative) {
+        match self.inboxes.reset(last, streams, cumulative, self.tracker.highest(), |reset| {
+            self.assembler.incomplete_beyond(reset)
+        }) {
             Reset::Done => ResetOutcome::Done,
             Reset::Busy => ResetOutcome::Busy,
+            Reset::Excessive => ResetOutcome::Excessive,
             Reset::Deferred => {
                 if let Some(reset) = self.inboxes.deferred_reset() {
                     self.assembler.defer(reset);

@@ -53,8 +53,7 @@ impl Receiver {
     /// RFC 9260 §6.2 C: "if the receiver is holding fragmented DATA chunks in a reassembly queue, it SHOULD NOT
     /// increment a_rwnd."
     pub(crate) fn window(&self) -> usize {
-        let window = self.config.window.saturating_sub(self.charge());
-        let least = STARVED_WINDOW.min(self.config.window);
+        let (window, least) = (self.room(), self.least_window());
         // If the application cannot free much, a message larger than the window must trickle in.
         if window < least && !self.tracker.has_gaps() && !self.has_much_readable() { least } else { window }
     }
@@ -64,10 +63,21 @@ impl Receiver {
     pub(super) fn update_window(&mut self) {
         let quarter = self.config.window / 4;
         let little = LITTLE_WINDOW.min(quarter);
-        let growth = self.window().saturating_sub(self.advertised);
-        if growth >= quarter || (growth >= little && self.advertised < little) {
+        let enough = if self.advertised < little { little } else { quarter };
+        let is_enough = |window: usize| window.saturating_sub(self.advertised) >= enough;
+        // The application reads message by message: what the window is exactly is worked out only if it matters.
+        let may_be_enough = !self.acks.is_due() && is_enough(self.room().max(self.least_window()));
+        if may_be_enough && is_enough(self.window()) {
             self.acks.require();
         }
+    }
+
+    fn room(&self) -> usize {
+        self.config.window.saturating_sub(self.charge())
+    }
+
+    fn least_window(&self) -> usize {
+        STARVED_WINDOW.min(self.config.window)
     }
 
     /// RFC 9260 §6.7: "report the Gap Ack Blocks from the lowest to highest TSNs, within the size limit set by the PMTU,

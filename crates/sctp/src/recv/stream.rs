@@ -41,14 +41,6 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OutOfOrder(pub(super) &'static str);
 
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Put {
-    Kept,
-    /// Its turn has passed: it was dropped.
-    Passed,
-}
-
 /// What explains a message that is not the next one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
@@ -59,39 +51,45 @@ pub(super) struct Progress {
 }
 
 impl Stream {
-    /// Takes a message, unless its turn has passed.
-    pub(super) fn put_in_order(&mut self, complete: Complete, progress: Progress) -> Result<Put, OutOfOrder> {
+    /// Takes a message, unless its turn has passed. Answers the charge of what is gone: of that, or of what was discarded and
+    /// had its turn.
+    pub(super) fn put_in_order(
+        &mut self,
+        complete: Complete,
+        progress: Progress,
+    ) -> Result<usize, OutOfOrder> {
         match complete.order.distance(self.next) {
-            None => self.put(complete),
+            None => Ok(self.put(complete)),
             // RFC 9260 §6.6: "Within a stream, an endpoint MUST deliver DATA chunks received with the U flag set to 0 to
             // the upper layer according to the order of their Stream Sequence Number."
             Some(0) => {
-                self.put(complete);
+                let gone = self.put(complete);
                 self.next += 1;
-                self.catch_up();
+                Ok(gone + self.catch_up())
             }
-            Some(distance) => return self.put_ahead(distance, complete, progress),
+            Some(distance) => self.put_ahead(distance, complete, progress),
         }
-        Ok(Put::Kept)
     }
 
-    /// All ordered messages before `next` had their turn or never will.
+    /// All ordered messages before `next` had their turn or never will. Answers the charge of what is gone.
     ///
     /// RFC 3758 §3.6: "immediately make available for delivery stream sequence numbers earlier than or equal to the
     /// stream sequence number listed inside the FORWARD TSN."
-    pub(super) fn skip_to(&mut self, next: u64) {
+    pub(super) fn skip_to(&mut self, next: u64) -> usize {
+        let mut gone = 0;
         while let Some(first) = self.waiting.first_entry().filter(|first| *first.key() < next) {
             let complete = first.remove();
-            self.put(*complete);
+            gone += self.put(*complete);
         }
         self.next = self.next.max(next);
-        self.catch_up();
+        gone + self.catch_up()
     }
 
-    /// Expects 0. What waited is before that.
-    pub(super) fn reset(&mut self) {
-        self.skip_to(self.waiting.last_key_value().map_or(self.next, |(last, _)| last + 1));
+    /// Expects 0. What waited is before that. Answers the charge of what is gone.
+    pub(super) fn reset(&mut self) -> usize {
+        let gone = self.skip_to(self.waiting.last_key_value().map_or(self.next, |(last, _)| last + 1));
         self.next = 0;
+        gone
     }
 
     /// Expects 0 and forgets what waited for its turn. Answers its charge.
@@ -106,6 +104,11 @@ impl Stream {
         let (beyond, before): (BTreeMap<_, _>, _) = waiting.partition(|(_, complete)| complete.first > last);
         self.waiting = before;
         beyond.into_values().map(|complete| *complete)
+    }
+
+    /// How many messages wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     pub(super) fn is_waiting(&self, position: u64) -> bool {
@@ -148,14 +151,14 @@ impl Stream {
         distance: u64,
         complete: Complete,
         progress: Progress,
-    ) -> Result<Put, OutOfOrder> {
+    ) -> Result<usize, OutOfOrder> {
         let order = complete.order;
         if !self.is_explained(distance, &complete, progress.cumulative) {
             if !progress.may_skip {
                 return Err(OutOfOrder(order.unexplained()));
             }
             if order.is_behind(distance) {
-                return Ok(Put::Passed);
+                return Ok(complete.body.charge());
             }
         }
         let position = self.next + distance;
@@ -163,7 +166,7 @@ impl Stream {
             return Err(OutOfOrder(order.used_twice()));
         }
         self.waiting.insert(position, Box::new(complete));
-        Ok(Put::Kept)
+        Ok(0)
     }
 
     /// Whether the messages before this one can still come.
@@ -182,24 +185,28 @@ impl Stream {
         }
     }
 
-    fn catch_up(&mut self) {
+    fn catch_up(&mut self) -> usize {
+        let mut gone = 0;
         while !self.waiting.is_empty()
             && let Some(complete) = self.waiting.remove(&self.next)
         {
-            self.put(*complete);
+            gone += self.put(*complete);
             self.next += 1;
         }
+        gone
     }
 
-    fn put(&mut self, complete: Complete) {
+    /// A message has its turn. Answers the charge of one of which there is nothing to read.
+    fn put(&mut self, complete: Complete) -> usize {
         let ppid = complete.ppid;
         match complete.body {
             Body::Whole(data) => self.inbox.push_back(Entry { ppid, data, kind: Kind::Whole }),
             // It is being read: ahead of what completed meanwhile.
             Body::Rest(data) => self.inbox.push_front(Entry { ppid, data, kind: Kind::Rest }),
             Body::Abandoned => self.abandon(ppid),
-            Body::Discarded => {}
+            Body::Discarded => return complete.body.charge(),
         }
+        0
     }
 }
 
@@ -214,8 +221,8 @@ impl Body {
     pub(super) fn charge(&self) -> usize {
         match self {
             Self::Whole(data) | Self::Rest(data) => charge(data.len()),
-            Self::Abandoned => charge(0),
-            Self::Discarded => 0,
+            // A discarded one takes its place while it waits for its turn.
+            Self::Abandoned | Self::Discarded => charge(0),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What established associations answer: errors, heartbeats, shutdown, stream resets.
 
 use super::raw::*;
-use crate::number::{Ppid, StreamId, Tsn};
+use crate::number::{Ppid, Ssn, StreamId, Tsn};
 use crate::wire::{
     self, Abort, Cause, Causes, Chunk, Data, Heartbeat, List, ReConfig, ReconfigParameter,
     ReconfigParameters, Sack, WriteChunk,
@@ -514,4 +514,23 @@ fn one_packet_is_answered_by_a_bounded_number() {
     raw.drain();
     raw.feed_packet(raw.tag, &chunks);
     assert_eq!(raw.names().concat().len(), 20);
+}
+
+/// Each request would have very many messages moved again that wait beyond it.
+#[test]
+fn requests_that_move_the_same_messages_again_are_denied() {
+    let mut raw = with_reconfig();
+    for number in 1..100 {
+        let ssn = Ssn(u16::try_from(number).unwrap());
+        raw.feed(&Data { ssn, unordered: false, ..data(PEER_TSN + number) });
+    }
+    raw.drain();
+    for (number, result) in (PEER_TSN..).zip(["Performed", "Denied", "Denied"]) {
+        let request = outgoing(number, PEER_TSN - 1, &[StreamId(0)]);
+        for _ in 0..2 {
+            assert_eq!(reconfig(&mut raw, &[request]), [format!("RE-CONFIG response({number} {result})")]);
+        }
+    }
+    let next = outgoing(PEER_TSN + 3, PEER_TSN + 99, &[StreamId(0)]);
+    assert_eq!(reconfig(&mut raw, &[next]), [format!("RE-CONFIG response({} InProgress)", PEER_TSN + 3)]);
 }

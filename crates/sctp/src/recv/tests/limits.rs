@@ -249,3 +249,59 @@ fn window_of_interleaved_messages() {
     // Of a message that is half read its place is charged.
     assert_eq!(rig.receiver.window(), WINDOW - (700 + 2 * CHUNK_OVERHEAD));
 }
+
+/// What is discarded and waits for its turn takes a place, in every way it can wait and go: there is an end to such messages.
+#[test]
+fn discarded_messages_ahead_of_their_turn() {
+    let mut rig = Rig::interleaved_with(|config| {
+        config.window = SMALL;
+        config.max_message_size = 100;
+    });
+    let too_large = |tsn: u32, mid: u32| shard(tsn, 0, "BE", [0; 101]).mid(mid);
+    let mut mid = 1;
+    let last = loop {
+        match rig.take_i(&too_large(mid, mid)) {
+            DataOutcome::TooLarge(_) => mid += 1,
+            outcome => break outcome,
+        }
+        assert_eq!(rig.receiver.charge(), (mid as usize - 1) * CHUNK_OVERHEAD);
+    };
+    assert_eq!(last, DataOutcome::OutOfResource);
+    assert_eq!(mid as usize - 1, 2 * SMALL / CHUNK_OVERHEAD);
+
+    let waiting = || {
+        let mut rig = Rig::interleaved_with(|config| config.max_message_size = 100);
+        rig.take_i(&too_large(1, 1));
+        rig.take_i(&too_large(2, 2));
+        rig.accept_i(&shard(3, 0, "BE", "kept").mid(3));
+        assert_eq!(rig.receiver.charge(), 3 * CHUNK_OVERHEAD + 4);
+        rig
+    };
+    let turn = |rig: &mut Rig| rig.accept_i(&shard(4, 0, "BE", "first"));
+    let skipped = |rig: &mut Rig| rig.advance_i(4, &[(0, false, 0)]);
+    let reset = |rig: &mut Rig| {
+        assert_eq!(rig.receiver.reset_request(Tsn(3), &[StreamId(0)]), ResetOutcome::Done);
+    };
+    for (go, expected) in [
+        (&turn as &dyn Fn(&mut Rig), &["first", "kept"][..]),
+        (&skipped, &["kept"]),
+        (&reset, &["kept"]),
+        (&|rig| rig.receiver.start(Tsn(1), 10, true), &[]),
+    ] {
+        let mut rig = waiting();
+        go(&mut rig);
+        rig.receiver.check_invariants();
+        assert_eq!(
+            (rig.recv_all(0), rig.receiver.charge()),
+            (expected.iter().map(|it| it.to_string()).collect(), 0)
+        );
+    }
+    // Behind a deferred reset, and with DATA.
+    let mut rig = Rig::with(|config| config.max_message_size = 100);
+    assert_eq!(rig.receiver.reset_request(Tsn(1), &[StreamId(0)]), ResetOutcome::InProgress);
+    rig.take(&piece(3, "BE", [0; 101]).ssn(1));
+    rig.accept(&piece(1, "BE", "old"));
+    assert_eq!((rig.recv_all(0), rig.receiver.charge()), (vec!["old".into()], CHUNK_OVERHEAD));
+    rig.accept(&piece(2, "BE", "new"));
+    assert_eq!((rig.recv_all(0), rig.receiver.charge()), (vec!["new".into()], 0));
+}

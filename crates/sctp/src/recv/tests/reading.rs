@@ -84,3 +84,35 @@ fn discarding_leaves_nothing_half_read() {
     rig.accept_i(&shard(4, 53, "UBE", "next").mid(2));
     assert_eq!(rig.recv_all(0), ["next"]);
 }
+
+/// A hundred streams are read by parts, and on none of them there is a part to read.
+fn with_many_part_readers() -> Rig {
+    let mut rig = Rig::interleaved_with(|config| config.window = 64 << 10);
+    rig.receiver.start(Tsn(1), 200, true);
+    (1..=100).for_each(|stream| rig.receiver.read_by_parts(StreamId(stream)));
+    rig.accept_i(&shard(1, 1, "", "no beginning"));
+    rig
+}
+
+/// Whole messages are read, however many streams are read by parts, without a look at those. The window is nearly shut.
+#[test]
+fn reading_does_not_look_at_every_stream_that_is_read_by_parts() {
+    // Of what is held most can be read, or most belongs to an incomplete message.
+    for incomplete in [0, 50_u32] {
+        let mut rig = with_many_part_readers();
+        for n in 0..incomplete {
+            rig.accept_i(&shard(2 + n, 2 + n, "", [b'x'; 1000]));
+        }
+        let mut messages = 0;
+        while (64 << 10) - rig.receiver.charge() >= 200 {
+            rig.accept_i(&shard(2 + incomplete + messages, 0, "UBE", "message").mid(messages));
+            messages += 1;
+        }
+        rig.due();
+        rig.receiver.looked_at.set(0);
+        for _ in 0..messages {
+            assert!(rig.receiver.recv(StreamId(0)).is_some());
+        }
+        assert_eq!((messages > 100, rig.receiver.looked_at.get()), (true, 0));
+    }
+}

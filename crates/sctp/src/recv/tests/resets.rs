@@ -167,3 +167,108 @@ fn restart_forgets_a_deferred_reset() {
     assert!(!rig.receiver.is_resetting());
     assert_eq!((rig.events(), rig.receiver.charge()), (vec![], 0));
 }
+
+/// A hundred messages that wait, the first one with this TSN: they lie beyond every reset before it.
+fn waiting(interleaved: bool, first: u32) -> Rig {
+    let mut rig = if interleaved { Rig::interleaved() } else { Rig::new() };
+    for n in 0..100 {
+        accept(&mut rig, first + n, 1 + n);
+    }
+    rig
+}
+
+/// A message of stream 0, of DATA or I-DATA.
+fn accept(rig: &mut Rig, tsn: u32, number: u32) {
+    let is_interleaved = matches!(rig.receiver.assembler, Assembler::Interleaved(_));
+    if is_interleaved {
+        rig.accept_i(&shard(tsn, 0, "BE", number.to_string()).mid(number));
+    } else {
+        rig.accept(&piece(tsn, "BE", number.to_string()).ssn(u16::try_from(number).unwrap()));
+    }
+}
+
+/// RFC 6525 §5.1.1: "there MUST NOT be more than one request in flight": what had come when a reset was taken lies before the
+/// next one. So many messages that lie beyond a reset are moved once, whatever the peer says later.
+#[test]
+fn messages_beyond_a_reset_are_moved_once() {
+    for interleaved in [false, true] {
+        let mut rig = waiting(interleaved, 2);
+        assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Done);
+        rig.events();
+        let charge = rig.receiver.charge();
+        for last in [0, 1, 100] {
+            assert_eq!(request(&mut rig, last, &[0]), ResetOutcome::Excessive);
+        }
+        assert_eq!(
+            (rig.events(), rig.receiver.charge(), rig.receiver.is_resetting()),
+            (vec![], charge, false)
+        );
+        // More of them and other streams change nothing.
+        accept(&mut rig, 102, 101);
+        assert_eq!(request(&mut rig, 100, &[0, 3]), ResetOutcome::Excessive);
+        assert_eq!(request(&mut rig, 0, &[3]), ResetOutcome::Done);
+        assert_eq!(rig.events(), [reset(&[3])]);
+        // The next one of a peer that keeps the rules.
+        assert_eq!(request(&mut rig, 102, &[0]), ResetOutcome::InProgress);
+        accept(&mut rig, 1, 0);
+        assert_eq!(rig.events(), [readable(0), reset(&[0])]);
+        let delivered: Vec<_> = (0..102).map(|n| n.to_string()).collect();
+        assert_eq!((rig.recv_all(0), rig.receiver.charge()), (delivered, 0));
+    }
+}
+
+/// The same of a reset that is deferred and performed.
+#[test]
+fn messages_beyond_a_deferred_reset_are_moved_once() {
+    for interleaved in [false, true] {
+        let mut rig = waiting(interleaved, 3);
+        assert_eq!(request(&mut rig, 1, &[0]), ResetOutcome::InProgress);
+        accept(&mut rig, 1, 0);
+        assert!(!rig.receiver.is_resetting());
+        for last in [1, 2] {
+            assert_eq!(
+                request(&mut rig, last, &[0]),
+                if last == 1 { ResetOutcome::Done } else { ResetOutcome::Excessive }
+            );
+        }
+        assert_eq!(request(&mut rig, 1, &[]), ResetOutcome::Excessive);
+        assert_eq!(request(&mut rig, 102, &[]), ResetOutcome::InProgress);
+        accept(&mut rig, 2, 0);
+        assert_eq!(rig.recv_all(0).len(), 102);
+        // A restart counts TSNs anew.
+        rig.receiver.start(Tsn(1), 10, interleaved);
+        accept(&mut rig, 2, 1);
+        assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Done);
+    }
+}
+
+/// A few are moved as often as the peer likes.
+#[test]
+fn few_messages_beyond_a_reset_are_always_moved() {
+    let mut rig = Rig::interleaved();
+    for n in 0..16 {
+        accept(&mut rig, 2 + n, 1 + n);
+    }
+    for _ in 0..10 {
+        assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Done);
+    }
+    accept(&mut rig, 18, 17);
+    assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Done);
+    assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Excessive);
+}
+
+/// Those that are incomplete among them.
+#[test]
+fn incomplete_messages_beyond_a_reset_are_moved_once() {
+    let mut rig = Rig::interleaved();
+    for n in 0..17 {
+        rig.accept_i(&shard(2 + n, 0, "UB", "x").mid(n));
+    }
+    assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Done);
+    assert_eq!(request(&mut rig, 0, &[0]), ResetOutcome::Excessive);
+    rig.accept_i(&shard(19, 1, "UE", "y"));
+    rig.accept_i(&shard(1, 0, "UBE", "whole").mid(17));
+    assert_eq!(request(&mut rig, 1, &[0]), ResetOutcome::Done, "a few are left");
+    assert_eq!(request(&mut rig, 19, &[0]), ResetOutcome::Done);
+    assert_eq!((rig.recv_all(0), rig.receiver.charge()), (vec!["xy".into(), "whole".into()], 0));
+}
