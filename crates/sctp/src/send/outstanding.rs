@@ -6,6 +6,7 @@
 mod abandon;
 #[cfg(any(test, feature = "__fuzzing"))]
 mod invariants;
+mod messages;
 mod order;
 
 use super::chunk::{Chunk, Format, charge};
