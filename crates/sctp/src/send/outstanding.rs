@@ -206,6 +206,7 @@ impl Outstanding {
         self.count_misses(now, end, &mut applied);
         self.gaps = new;
         self.checked = old;
+        self.find_settled();
         applied
     }
 
@@ -218,6 +219,7 @@ impl Outstanding {
     ) -> Applied {
         let mut applied = Applied::default();
         self.advance(now, cumulative, &mut applied, released);
+        self.find_settled();
         applied
     }
 

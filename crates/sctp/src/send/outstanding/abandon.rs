@@ -14,8 +14,8 @@ pub(super) struct Abandonment {
     messages: Option<Box<Messages>>,
     /// Lost chunks of messages that are to be given up.
     doomed: Vec<u64>,
-    /// No chunk below this TSN is in flight or lost. Moves when it is needed.
-    settled: u64,
+    /// No chunk below this TSN is in flight or lost. Moves with each SACK and with what is given up.
+    pub(super) settled: u64,
     /// Advanced.Peer.Ack.Point, if it is beyond the cumulative TSN.
     point: u64,
     /// Up to here the point may lie inside messages, which are named although they end behind it.
@@ -99,7 +99,7 @@ impl Outstanding {
         if self.abandonment.messages.is_none() {
             return;
         }
-        self.abandonment.settled = self.first_unsettled();
+        self.find_settled();
         if let Some(boundary) = self.abandonment.messages().boundary_below(self.abandonment.settled) {
             self.abandonment.point = self.abandonment.point.max(boundary);
         }
@@ -176,6 +176,11 @@ impl Outstanding {
         }
     }
 
+    /// Remembers how far all is settled, so that it is looked at once.
+    pub(super) fn find_settled(&mut self) {
+        self.abandonment.settled = self.first_unsettled();
+    }
+
     /// The lowest TSN that is in flight or lost; the next new one if there is none.
     pub(super) fn first_unsettled(&self) -> u64 {
         let from = self.abandonment.settled.max(self.base);
@@ -225,7 +230,7 @@ impl Abandonment {
     /// The peer reneged on a chunk: it is in flight again, and nothing may pass it.
     pub(super) fn unsettle(&mut self, number: u64) {
         if number < self.settled {
-            (self.settled, self.point, self.inside) = (0, 0, 0);
+            (self.settled, self.point, self.inside) = (number, 0, 0);
         }
     }
 
@@ -248,7 +253,7 @@ impl Abandonment {
 
 impl Tx {
     /// Whether nothing more is to happen to it.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         match self.state {
             TxState::Acked | TxState::Abandoned => true,
             TxState::InFlight | TxState::Lost => false,

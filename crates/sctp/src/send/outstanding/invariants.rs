@@ -27,14 +27,16 @@ impl Outstanding {
                 assert_eq!(given_up(earlier), given_up(number), "messages are given up whole");
             }
         }
+        let cursor = self.abandonment.settled.saturating_sub(self.base);
+        let settled = self.txs.iter().take_while(|tx| tx.is_settled()).count() as u64;
+        assert!(cursor <= settled, "nothing that is needed is taken for settled");
         self.check_point();
     }
 
     fn check_point(&self) {
         let Some(point) = self.point() else { return };
-        let settled = |tx: &Tx| matches!(tx.state, TxState::Acked | TxState::Abandoned);
         let below = self.txs.iter().take(self.index(point) + 1);
-        assert!(below.clone().all(settled), "nothing that is needed is passed");
+        assert!(below.clone().all(Tx::is_settled), "nothing that is needed is passed");
         let last = below.last().expect("the point is outstanding");
         let is_end = last.state == TxState::Abandoned && last.chunk.end;
         assert!(is_end || point <= self.abandonment.inside, "it is at the end of a message");

@@ -335,6 +335,20 @@ fn repeated_reports_are_no_further_misses() {
     assert_eq!(outstanding.next_lost(), Some(outstanding.base()));
 }
 
+/// What is settled is looked at once, whether or not something was given up; what is taken back is not.
+#[test]
+fn the_search_for_what_is_needed_goes_on_where_it_ended() {
+    let mut outstanding = in_flight(10);
+    let mut settled_by = |gaps: &[(u16, u16)]| {
+        sack(&mut outstanding, 0, gaps);
+        assert_eq!(outstanding.first_unsettled(), outstanding.abandonment.settled);
+        outstanding.abandonment.settled - outstanding.base()
+    };
+    assert_eq!(settled_by(&[(1, 8)]), 8);
+    assert_eq!(settled_by(&[(1, 2), (4, 8)]), 2);
+    assert_eq!(settled_by(&[(1, 9)]), 9);
+}
+
 /// RFC 9260 §7.2.4 (5): once by fast retransmit; T3 opens the way again.
 #[test]
 fn fast_retransmit_happens_once() {
