@@ -31,6 +31,8 @@ pub(super) struct Outstanding {
     gaps: Vec<Range<u64>>,
     /// The gap blocks of the SACK that was checked last.
     checked: Vec<Range<u64>>,
+    /// How many chunks the peer took back since T3 expired, less those that the cumulative TSN makes up for.
+    taken_back: u32,
     order: SendOrder,
     /// Lost and not sent again yet.
     lost: TsnSet,
@@ -87,6 +89,8 @@ pub(super) enum SackError {
     NeverSent,
     /// Gap blocks reversed, unsorted, overlapping, or at the cumulative TSN.
     GapBlocks,
+    /// It takes back chunks that gap blocks reported, and too many were by now.
+    TakenBack,
 }
 
 /// What a SACK changed.
@@ -116,6 +120,7 @@ impl Outstanding {
             txs: VecDeque::new(),
             gaps: Vec::new(),
             checked: Vec::new(),
+            taken_back: 0,
             order: SendOrder::default(),
             lost: TsnSet::default(),
             in_flight: 0,
@@ -165,7 +170,11 @@ impl Outstanding {
                 None => self.checked.push(block),
             }
         }
-        Ok(cumulative)
+        let mut taken_back = self.taken_back_at(cumulative);
+        each_in_difference(&self.gaps, &self.checked, |range| {
+            taken_back = taken_back.saturating_add(count(cumulative.max(range.start - 1) + 1..range.end));
+        });
+        if taken_back > MAX_TAKEN_BACK { Err(SackError::TakenBack) } else { Ok(cumulative) }
     }
 
     /// The same for a chunk that carries a cumulative TSN only.
@@ -196,13 +205,18 @@ impl Outstanding {
         self.advance(now, cumulative, &mut applied, released);
         let old = std::mem::take(&mut self.gaps);
         let new = std::mem::take(&mut self.checked);
-        each_in_difference(&new, &old, |number| self.acknowledge(now, number, &mut applied));
+        each_in_difference(&new, &old, |range| {
+            range.for_each(|number| self.acknowledge(now, number, &mut applied));
+        });
         // RFC 9260 §7.2.4: "miss indications are incremented only for missing TSNs prior to the HTNA in the SACK chunk."
         // "If an endpoint is in Fast Recovery and a SACK chunks arrives that advances the Cumulative TSN Ack Point, the
         // miss indications are incremented for all TSNs reported missing in the SACK chunk."
         let reported_end = new.last().map_or(self.base, |last| last.end);
         let end = if in_recovery && applied.advanced { reported_end } else { applied.newly_acked_end };
-        each_in_difference(&old, &new, |number| self.renege(now, number, end, &mut applied));
+        each_in_difference(&old, &new, |range| {
+            self.taken_back = self.taken_back.saturating_add(count(range.clone()));
+            range.for_each(|number| self.renege(now, number, end, &mut applied));
+        });
         self.count_misses(now, end, &mut applied);
         self.gaps = new;
         self.checked = old;
@@ -233,6 +247,8 @@ impl Outstanding {
             tx.fast_retransmitted = false;
         }
         self.timed = None;
+        // A peer that did take back so much is heard again; timeouts are rare.
+        self.taken_back = 0;
     }
 
     /// Marks the first chunk that the peer needs lost if it is in flight: a probe of a closed window that was answered
@@ -352,6 +368,7 @@ impl Outstanding {
         mut released: impl FnMut(&Chunk),
     ) {
         applied.advanced = cumulative >= self.base;
+        self.taken_back = self.taken_back_at(cumulative);
         while self.base <= cumulative {
             if let Some(tx) = self.txs.front_mut() {
                 tx.reneged = false;
@@ -373,6 +390,11 @@ impl Outstanding {
         if let Some(first) = self.gaps.first_mut() {
             first.start = first.start.max(self.base);
         }
+    }
+
+    /// What counts as taken back once the cumulative TSN has come so far.
+    fn taken_back_at(&self, cumulative: u64) -> u32 {
+        self.taken_back.saturating_sub(count(self.base..cumulative + 1).saturating_mul(TAKEN_BACK_EACH))
     }
 
     fn acknowledge(&mut self, now: Instant, number: u64, applied: &mut Applied) {
@@ -511,15 +533,19 @@ fn offset(distance: u64) -> usize {
     usize::try_from(distance).unwrap_or(usize::MAX)
 }
 
-/// Calls `each` for the numbers that are in `these` and not in `those`; both sorted and apart.
-fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl FnMut(u64)) {
+fn count(range: Range<u64>) -> u32 {
+    u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX)
+}
+
+/// Calls `each` for the ranges of numbers that are in `these` and not in `those`; both sorted and apart.
+fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl FnMut(Range<u64>)) {
     let mut others = those.iter().peekable();
     for range in these {
         let mut start = range.start;
         while start < range.end {
             while others.next_if(|other| other.end <= start).is_some() {}
             let stop = others.peek().map_or(range.end, |other| other.start.clamp(start, range.end));
-            (start..stop).for_each(&mut each);
+            each(start..stop);
             start = others.peek().map_or(range.end, |other| other.end.max(stop));
             if stop == range.end {
                 break;
@@ -530,6 +556,14 @@ fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl
 
 /// RFC 9260 §7.2.4: "for a total of three missing reports".
 const MISSES: u8 = 3;
+
+/// How many chunks a peer may take back before T3 expires: all that gap blocks can report at once.
+///
+/// Each costs a step (RFC 9260 §6.2.1 D iii), and a SACK of few bytes takes back a whole window, to report it by the next one.
+const MAX_TAKEN_BACK: u32 = 65_535;
+
+/// How many more for each chunk that the cumulative TSN covers: a peer short of memory, or of room for gap blocks, goes on.
+const TAKEN_BACK_EACH: u32 = 64;
 
 #[cfg(test)]
 #[path = "tests/outstanding.rs"]

@@ -260,7 +260,7 @@ proptest! {
             blocks(0, &set.iter().map(|n| n + 1).collect()).iter().map(|block| u64::from(block.start)..u64::from(block.end) + 1).collect::<Vec<_>>()
         };
         let mut seen = Vec::new();
-        each_in_difference(&ranges(&a), &ranges(&b), |number| seen.push(number - 1));
+        each_in_difference(&ranges(&a), &ranges(&b), |range| seen.extend(range.start - 1..range.end - 1));
         prop_assert_eq!(seen, a.difference(&b).copied().collect::<Vec<_>>());
     }
 }
@@ -383,6 +383,30 @@ fn in_recovery_an_advance_counts_for_all_reported_missing() {
         outstanding.txs[3].misses
     };
     assert_eq!((misses_of_the_fifth(false), misses_of_the_fifth(true)), (1, 2));
+}
+
+/// RFC 9260 §6.2.1 D iii: a peer may take back what it reported, but not without end while it gets nowhere.
+#[test]
+fn a_peer_cannot_report_and_take_back_for_ever() {
+    let mut outstanding = in_flight(1001);
+    let mut taken_back = 0;
+    while check(&mut outstanding, 0, &[]).is_ok() {
+        taken_back += sack(&mut outstanding, 0, &[]).reneged;
+        sack(&mut outstanding, 0, &[(2, 1001)]);
+    }
+    assert_eq!(taken_back, 65_000);
+    let before = outstanding.snapshot();
+    assert_eq!(check(&mut outstanding, 0, &[]), Err(SackError::TakenBack));
+    assert_eq!(check(&mut outstanding, 0, &[(2, 465)]), Err(SackError::TakenBack));
+    assert_eq!(outstanding.snapshot(), before);
+    assert_eq!(sack(&mut outstanding, 0, &[(2, 466)]).reneged, 535, "a part may go");
+    assert_eq!(sack(&mut outstanding, 0, &[(2, 1001)]).reneged, 0, "what takes nothing back is welcome");
+    assert_eq!(check(&mut outstanding, 8, &[]), Err(SackError::TakenBack));
+    assert_eq!(sack(&mut outstanding, 16, &[]).reneged, 985, "progress makes up for it");
+    sack(&mut outstanding, 16, &[(2, 985)]);
+    assert_eq!(check(&mut outstanding, 16, &[]), Err(SackError::TakenBack));
+    outstanding.mark_all_lost(Instant::now());
+    assert_eq!(sack(&mut outstanding, 16, &[]).reneged, 984, "and so does T3");
 }
 
 /// RFC 9260 §6.3.1 C5: not from a chunk, nor behind a chunk, that was sent again; but from one that only waits for it.
