@@ -7,7 +7,6 @@ mod abandon;
 #[cfg(any(test, feature = "__fuzzing"))]
 mod invariants;
 mod messages;
-mod order;
 
 use super::chunk::{Chunk, Format, charge};
 use super::tsn_set::TsnSet;
@@ -15,7 +14,6 @@ use crate::number::{Ppid, Tsn, Unwrapper};
 use crate::wire::GapBlock;
 use abandon::Abandonment;
 pub(super) use abandon::{GivenUp, Skipped};
-use order::SendOrder;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -33,7 +31,8 @@ pub(super) struct Outstanding {
     checked: Vec<Range<u64>>,
     /// How many chunks the peer took back since T3 expired, less those that the cumulative TSN makes up for.
     taken_back: u32,
-    order: SendOrder,
+    /// In flight, and to be fast retransmitted if they are missing often enough.
+    missable: TsnSet,
     /// Lost and not sent again yet.
     lost: TsnSet,
     in_flight: usize,
@@ -53,9 +52,6 @@ struct Tx {
     chunk: Chunk,
     /// The latest transmission.
     sent: Instant,
-    /// Neighbours in the order of transmission while in flight, as the low half of their TSN; its own at either end.
-    previous: u32,
-    next: u32,
     /// How many TSNs after this one the fragment after it has; 0: it was not sent yet, or there is none.
     later: u16,
     transmissions: u16,
@@ -121,7 +117,7 @@ impl Outstanding {
             gaps: Vec::new(),
             checked: Vec::new(),
             taken_back: 0,
-            order: SendOrder::default(),
+            missable: TsnSet::default(),
             lost: TsnSet::default(),
             in_flight: 0,
             in_flight_payload: 0,
@@ -140,7 +136,7 @@ impl Outstanding {
         self.payload += chunk.data.len();
         self.charged += charge(chunk.data.len());
         let number = self.append(now, chunk, TxState::InFlight);
-        self.link_last(number);
+        self.missable.insert(number);
         // RFC 9260 §6.3.1 C4: "new RTT measurements SHOULD be made no more than once per round trip".
         self.timed.get_or_insert(number);
         number
@@ -240,11 +236,13 @@ impl Outstanding {
     /// T3-rtx expired: everything in flight is lost (RFC 9260 §6.3.3). It may be fast retransmitted again, and so may what
     /// was lost before.
     pub(super) fn mark_all_lost(&mut self, now: Instant) {
-        while let Some((first, _)) = self.order.ends {
-            self.lose(now, first);
-        }
-        for tx in self.txs.iter_mut().filter(|tx| tx.state == TxState::Lost) {
-            tx.fast_retransmitted = false;
+        for number in self.base..self.next_tsn() {
+            let index = self.index(number);
+            match self.txs[index].state {
+                TxState::InFlight => self.lose(now, number),
+                TxState::Lost => self.txs[index].fast_retransmitted = false,
+                TxState::Acked | TxState::Abandoned => {}
+            }
         }
         self.timed = None;
         // A peer that did take back so much is heard again; timeouts are rare.
@@ -280,9 +278,7 @@ impl Outstanding {
         tx.sent = now;
         tx.transmissions = tx.transmissions.saturating_add(1);
         tx.misses = 0;
-        self.in_flight += self.format.chunk_size(tx.chunk.data.len());
-        self.in_flight_payload += tx.chunk.data.len();
-        self.link_last(number);
+        self.put_into_flight(number);
         // RFC 9260 §6.3.1 C5: "RTT measurements SHOULD only be made using a DATA chunk with TSN r if no DATA chunk with
         // TSN less than or equal to r was retransmitted since the DATA chunk with TSN r was sent first."
         self.timed = self.timed.filter(|timed| *timed < number);
@@ -355,6 +351,7 @@ impl Outstanding {
     pub(super) fn shrink(&mut self) {
         if self.is_empty() {
             self.txs = VecDeque::new();
+            (self.lost, self.missable) = (TsnSet::default(), TsnSet::default());
         }
     }
 
@@ -384,6 +381,7 @@ impl Outstanding {
         }
         self.abandonment.forget_below(self.base);
         self.lost.forget_below(self.base);
+        self.missable.forget_below(self.base);
         self.unwrapper.note(cumulative);
         let covered = self.gaps.partition_point(|gap| gap.end <= self.base);
         self.gaps.drain(..covered);
@@ -430,9 +428,7 @@ impl Outstanding {
         }
         tx.state = TxState::InFlight;
         tx.reneged = true;
-        self.in_flight += self.format.chunk_size(tx.chunk.data.len());
-        self.in_flight_payload += tx.chunk.data.len();
-        self.link_last(number);
+        self.put_into_flight(number);
         self.abandonment.unsettle(number);
         applied.reneged += 1;
         if number >= missing_end {
@@ -442,21 +438,10 @@ impl Outstanding {
 
     /// One miss indication for each chunk in flight below `end`.
     fn count_misses(&mut self, now: Instant, end: u64, applied: &mut Applied) {
-        if end <= self.base {
-            return;
-        }
-        let mut at = self.order.ends.map(|(first, _)| first);
-        while let Some(number) = at {
-            at = self.following(number);
-            let fast_retransmitted = self.txs[self.index(number)].fast_retransmitted;
-            if fast_retransmitted {
-                continue;
-            }
-            if number < end {
-                self.miss(now, number, applied);
-            } else if !self.order.mixed {
-                break;
-            }
+        let mut from = self.base;
+        while let Some(number) = self.missable.lowest_from(from).filter(|number| *number < end) {
+            self.miss(now, number, applied);
+            from = number + 1;
         }
     }
 
@@ -487,12 +472,21 @@ impl Outstanding {
         self.lost.insert(number);
     }
 
+    fn put_into_flight(&mut self, number: u64) {
+        let tx = &self.txs[self.index(number)];
+        self.in_flight += self.format.chunk_size(tx.chunk.data.len());
+        self.in_flight_payload += tx.chunk.data.len();
+        if !tx.fast_retransmitted {
+            self.missable.insert(number);
+        }
+    }
+
     fn take_out_of_flight(&mut self, number: u64) {
         let chunk = &self.txs[self.index(number)].chunk;
         let payload = chunk.data.len();
         self.in_flight -= self.format.chunk_size(payload);
         self.in_flight_payload -= payload;
-        self.unlink(number);
+        self.missable.remove(number);
     }
 
     /// Takes a chunk that has its TSN now, and tells the fragment before it.
@@ -505,8 +499,6 @@ impl Outstanding {
         self.txs.push_back(Tx {
             chunk,
             sent: now,
-            previous: 0,
-            next: 0,
             later: 0,
             transmissions: 1,
             state,

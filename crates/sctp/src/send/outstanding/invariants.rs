@@ -6,9 +6,14 @@ use super::{Outstanding, Tx, TxState};
 impl Outstanding {
     /// The gauges equal a recount, messages are given up whole, and the point is where it may be.
     pub(in crate::send) fn check_invariants(&self) {
-        let (forwards, mut backwards) = self.transmissions();
-        backwards.reverse();
-        assert_eq!(forwards, backwards, "the list is the same both ways");
+        let mut missable = self.base;
+        for (number, tx) in (self.base..).zip(&self.txs) {
+            if tx.state == TxState::InFlight && !tx.fast_retransmitted {
+                assert_eq!(self.missable.lowest_from(missable), Some(number));
+                missable = number + 1;
+            }
+        }
+        assert_eq!(self.missable.lowest_from(missable), None);
         let sum = |of: &[TxState], size: &dyn Fn(usize) -> usize| -> usize {
             let chosen = self.txs.iter().filter(|tx| of.contains(&tx.state));
             chosen.map(|tx| size(tx.chunk.data.len())).sum()
@@ -40,15 +45,5 @@ impl Outstanding {
         let last = below.last().expect("the point is outstanding");
         let is_end = last.state == TxState::Abandoned && last.chunk.end;
         assert!(is_end || point <= self.abandonment.inside, "it is at the end of a message");
-    }
-
-    /// The TSNs in flight in the order in which they were sent, walked from either end.
-    pub(super) fn transmissions(&self) -> (Vec<u64>, Vec<u64>) {
-        (self.walk(Self::following, true), self.walk(Self::preceding, false))
-    }
-
-    fn walk(&self, step: fn(&Self, u64) -> Option<u64>, from_first: bool) -> Vec<u64> {
-        let start = self.order.ends.map(|(first, last)| if from_first { first } else { last });
-        std::iter::successors(start, |number| step(self, *number)).collect()
     }
 }
