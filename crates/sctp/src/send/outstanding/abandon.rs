@@ -4,7 +4,7 @@ use super::super::chunk::{Chunk, Format, charge};
 use super::messages::{Message, Messages, NONE};
 use super::{Outstanding, Tx, TxState};
 use crate::number::{Mid, StreamId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// What was given up and is not behind the cumulative TSN yet.
@@ -126,7 +126,7 @@ impl Outstanding {
     ///
     /// RFC 3758 §3.5 C4: "If the total size of the FORWARD TSN does NOT fit in a single MTU, then the sender of the
     /// FORWARD TSN SHOULD lower the Advanced.Peer.Ack.Point to the last TSN that will fit in a single MTU."
-    pub(in crate::send) fn forward(&self, room: usize) -> Option<Forward> {
+    pub(in crate::send) fn forward(&mut self, room: usize) -> Option<Forward> {
         let point = self.point()?;
         match self.skipped(point, room) {
             Ok(skipped) => Some(Forward { point, lowered: false, skipped }),
@@ -143,22 +143,24 @@ impl Outstanding {
 
     /// The messages given up that end at or below `point`: each stream with the last one. An error is the end of the one
     /// that there is no room for.
-    fn skipped(&self, point: u64, room: usize) -> Result<Skipped, u64> {
-        let mut skipped = Skipped::new();
-        for (&end, message) in self.abandonment.messages().ended_by(point) {
-            let listed = match self.format {
-                // RFC 3758 §3.5 C4: "If the chunk has a valid stream and sequence number" (it was ordered).
-                Format::Data => !message.unordered,
-                // RFC 8260 §2.3.1: "the largest skipped MID can also be provided for unordered messages."
-                Format::IData => true,
-            };
-            if listed {
-                skipped.insert((message.stream, message.unordered), message.mid);
-            }
-            if skipped.len() > room {
-                return Err(end);
-            }
+    fn skipped(&mut self, point: u64, room: usize) -> Result<Skipped, u64> {
+        let format = self.format;
+        let is_named = |message: &Message| match format {
+            // RFC 3758 §3.5 C4: "If the chunk has a valid stream and sequence number" (it was ordered).
+            Format::Data => !message.unordered,
+            // RFC 8260 §2.3.1: "the largest skipped MID can also be provided for unordered messages."
+            Format::IData => true,
+        };
+        let Some(messages) = &mut self.abandonment.messages else { return Ok(Skipped::new()) };
+        let named = messages.name_to(point, is_named);
+        if named.len() > room {
+            let mut kinds = BTreeSet::new();
+            let too_far = messages.ended_by(point).find(|(_, message)| {
+                is_named(message) && kinds.insert(message.of_kind()) && kinds.len() > room
+            });
+            return Err(too_far.map_or(point, |(&end, _)| end));
         }
+        let mut skipped = named.iter().map(|(&kind, &(mid, _))| (kind, mid)).collect();
         self.name_unended(&mut skipped, point, room);
         Ok(skipped)
     }

@@ -49,3 +49,26 @@ fn what_lies_inside_others_is_not_looked_at() {
     assert_eq!(given_up.spans, BTreeMap::from([(1000, 1)]));
     assert_eq!((given_up.boundary_below(1000), given_up.boundary_below(1001)), (None, Some(1000)));
 }
+
+/// What is named is found from where the last search ended, whatever is forgotten, given up late or taken back.
+#[test]
+fn names_are_those_of_the_last_messages() {
+    let mut given_up = Messages::default();
+    let of = |stream, mid| Message { first: 0, stream: StreamId(stream), mid: Mid(mid), unordered: false };
+    let named = |given_up: &mut Messages, point| -> Vec<_> {
+        given_up.name_to(point, |_| true).iter().map(|(kind, named)| (kind.0.0, named.0.0)).collect()
+    };
+    for (end, stream, mid) in [(1, 0, 0), (2, 1, 0), (3, 0, 1), (5, 2, 0), (6, 0, 2)] {
+        given_up.insert(end, Message { first: end, ..of(stream, mid) });
+    }
+    assert_eq!(named(&mut given_up, 3), [(0, 1), (1, 0)]);
+    assert_eq!(named(&mut given_up, 6), [(0, 2), (1, 0), (2, 0)]);
+    given_up.forget_below(3);
+    assert_eq!(named(&mut given_up, 6), [(0, 2), (2, 0)], "the end of one is behind the cumulative TSN");
+    given_up.insert(4, Message { first: 4, ..of(3, 7) });
+    assert_eq!(named(&mut given_up, 6), [(0, 2), (2, 0), (3, 7)], "one was given up late");
+    assert_eq!(named(&mut given_up, 4), [(0, 1), (3, 7)], "the point went back");
+    given_up.forget_below(7);
+    assert!(given_up.is_empty());
+    assert!(named(&mut given_up, 9).is_empty());
+}
