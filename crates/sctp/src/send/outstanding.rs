@@ -6,7 +6,7 @@
 mod abandon;
 #[cfg(any(test, feature = "__fuzzing"))]
 mod invariants;
-mod order;
+mod messages;
 
 use super::chunk::{Chunk, Format, charge};
 use super::tsn_set::TsnSet;
@@ -14,7 +14,6 @@ use crate::number::{Ppid, Tsn, Unwrapper};
 use crate::wire::GapBlock;
 use abandon::Abandonment;
 pub(super) use abandon::{GivenUp, Skipped};
-use order::SendOrder;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -30,7 +29,10 @@ pub(super) struct Outstanding {
     gaps: Vec<Range<u64>>,
     /// The gap blocks of the SACK that was checked last.
     checked: Vec<Range<u64>>,
-    order: SendOrder,
+    /// How many chunks the peer took back since T3 expired, less those that the cumulative TSN makes up for.
+    taken_back: u32,
+    /// In flight, and to be fast retransmitted if they are missing often enough.
+    missable: TsnSet,
     /// Lost and not sent again yet.
     lost: TsnSet,
     in_flight: usize,
@@ -50,9 +52,6 @@ struct Tx {
     chunk: Chunk,
     /// The latest transmission.
     sent: Instant,
-    /// Neighbours in the order of transmission while in flight, as the low half of their TSN; its own at either end.
-    previous: u32,
-    next: u32,
     /// How many TSNs after this one the fragment after it has; 0: it was not sent yet, or there is none.
     later: u16,
     transmissions: u16,
@@ -86,6 +85,8 @@ pub(super) enum SackError {
     NeverSent,
     /// Gap blocks reversed, unsorted, overlapping, or at the cumulative TSN.
     GapBlocks,
+    /// It takes back chunks that gap blocks reported, and too many were by now.
+    TakenBack,
 }
 
 /// What a SACK changed.
@@ -115,7 +116,8 @@ impl Outstanding {
             txs: VecDeque::new(),
             gaps: Vec::new(),
             checked: Vec::new(),
-            order: SendOrder::default(),
+            taken_back: 0,
+            missable: TsnSet::default(),
             lost: TsnSet::default(),
             in_flight: 0,
             in_flight_payload: 0,
@@ -134,7 +136,7 @@ impl Outstanding {
         self.payload += chunk.data.len();
         self.charged += charge(chunk.data.len());
         let number = self.append(now, chunk, TxState::InFlight);
-        self.link_last(number);
+        self.missable.insert(number);
         // RFC 9260 §6.3.1 C4: "new RTT measurements SHOULD be made no more than once per round trip".
         self.timed.get_or_insert(number);
         number
@@ -164,7 +166,11 @@ impl Outstanding {
                 None => self.checked.push(block),
             }
         }
-        Ok(cumulative)
+        let mut taken_back = self.taken_back_at(cumulative);
+        each_in_difference(&self.gaps, &self.checked, |range| {
+            taken_back = taken_back.saturating_add(count(cumulative.max(range.start - 1) + 1..range.end));
+        });
+        if taken_back > MAX_TAKEN_BACK { Err(SackError::TakenBack) } else { Ok(cumulative) }
     }
 
     /// The same for a chunk that carries a cumulative TSN only.
@@ -195,16 +201,22 @@ impl Outstanding {
         self.advance(now, cumulative, &mut applied, released);
         let old = std::mem::take(&mut self.gaps);
         let new = std::mem::take(&mut self.checked);
-        each_in_difference(&new, &old, |number| self.acknowledge(now, number, &mut applied));
+        each_in_difference(&new, &old, |range| {
+            range.for_each(|number| self.acknowledge(now, number, &mut applied));
+        });
         // RFC 9260 §7.2.4: "miss indications are incremented only for missing TSNs prior to the HTNA in the SACK chunk."
         // "If an endpoint is in Fast Recovery and a SACK chunks arrives that advances the Cumulative TSN Ack Point, the
         // miss indications are incremented for all TSNs reported missing in the SACK chunk."
         let reported_end = new.last().map_or(self.base, |last| last.end);
         let end = if in_recovery && applied.advanced { reported_end } else { applied.newly_acked_end };
-        each_in_difference(&old, &new, |number| self.renege(now, number, end, &mut applied));
+        each_in_difference(&old, &new, |range| {
+            self.taken_back = self.taken_back.saturating_add(count(range.clone()));
+            range.for_each(|number| self.renege(now, number, end, &mut applied));
+        });
         self.count_misses(now, end, &mut applied);
         self.gaps = new;
         self.checked = old;
+        self.find_settled();
         applied
     }
 
@@ -217,19 +229,24 @@ impl Outstanding {
     ) -> Applied {
         let mut applied = Applied::default();
         self.advance(now, cumulative, &mut applied, released);
+        self.find_settled();
         applied
     }
 
     /// T3-rtx expired: everything in flight is lost (RFC 9260 §6.3.3). It may be fast retransmitted again, and so may what
     /// was lost before.
     pub(super) fn mark_all_lost(&mut self, now: Instant) {
-        while let Some((first, _)) = self.order.ends {
-            self.lose(now, first);
-        }
-        for tx in self.txs.iter_mut().filter(|tx| tx.state == TxState::Lost) {
-            tx.fast_retransmitted = false;
+        for number in self.base..self.next_tsn() {
+            let index = self.index(number);
+            match self.txs[index].state {
+                TxState::InFlight => self.lose(now, number),
+                TxState::Lost => self.txs[index].fast_retransmitted = false,
+                TxState::Acked | TxState::Abandoned => {}
+            }
         }
         self.timed = None;
+        // A peer that did take back so much is heard again; timeouts are rare.
+        self.taken_back = 0;
     }
 
     /// Marks the first chunk that the peer needs lost if it is in flight: a probe of a closed window that was answered
@@ -261,9 +278,7 @@ impl Outstanding {
         tx.sent = now;
         tx.transmissions = tx.transmissions.saturating_add(1);
         tx.misses = 0;
-        self.in_flight += self.format.chunk_size(tx.chunk.data.len());
-        self.in_flight_payload += tx.chunk.data.len();
-        self.link_last(number);
+        self.put_into_flight(number);
         // RFC 9260 §6.3.1 C5: "RTT measurements SHOULD only be made using a DATA chunk with TSN r if no DATA chunk with
         // TSN less than or equal to r was retransmitted since the DATA chunk with TSN r was sent first."
         self.timed = self.timed.filter(|timed| *timed < number);
@@ -336,6 +351,7 @@ impl Outstanding {
     pub(super) fn shrink(&mut self) {
         if self.is_empty() {
             self.txs = VecDeque::new();
+            (self.lost, self.missable) = (TsnSet::default(), TsnSet::default());
         }
     }
 
@@ -349,6 +365,7 @@ impl Outstanding {
         mut released: impl FnMut(&Chunk),
     ) {
         applied.advanced = cumulative >= self.base;
+        self.taken_back = self.taken_back_at(cumulative);
         while self.base <= cumulative {
             if let Some(tx) = self.txs.front_mut() {
                 tx.reneged = false;
@@ -364,12 +381,18 @@ impl Outstanding {
         }
         self.abandonment.forget_below(self.base);
         self.lost.forget_below(self.base);
+        self.missable.forget_below(self.base);
         self.unwrapper.note(cumulative);
         let covered = self.gaps.partition_point(|gap| gap.end <= self.base);
         self.gaps.drain(..covered);
         if let Some(first) = self.gaps.first_mut() {
             first.start = first.start.max(self.base);
         }
+    }
+
+    /// What counts as taken back once the cumulative TSN has come so far.
+    fn taken_back_at(&self, cumulative: u64) -> u32 {
+        self.taken_back.saturating_sub(count(self.base..cumulative + 1).saturating_mul(TAKEN_BACK_EACH))
     }
 
     fn acknowledge(&mut self, now: Instant, number: u64, applied: &mut Applied) {
@@ -405,9 +428,7 @@ impl Outstanding {
         }
         tx.state = TxState::InFlight;
         tx.reneged = true;
-        self.in_flight += self.format.chunk_size(tx.chunk.data.len());
-        self.in_flight_payload += tx.chunk.data.len();
-        self.link_last(number);
+        self.put_into_flight(number);
         self.abandonment.unsettle(number);
         applied.reneged += 1;
         if number >= missing_end {
@@ -417,21 +438,10 @@ impl Outstanding {
 
     /// One miss indication for each chunk in flight below `end`.
     fn count_misses(&mut self, now: Instant, end: u64, applied: &mut Applied) {
-        if end <= self.base {
-            return;
-        }
-        let mut at = self.order.ends.map(|(first, _)| first);
-        while let Some(number) = at {
-            at = self.following(number);
-            let fast_retransmitted = self.txs[self.index(number)].fast_retransmitted;
-            if fast_retransmitted {
-                continue;
-            }
-            if number < end {
-                self.miss(now, number, applied);
-            } else if !self.order.mixed {
-                break;
-            }
+        let mut from = self.base;
+        while let Some(number) = self.missable.lowest_from(from).filter(|number| *number < end) {
+            self.miss(now, number, applied);
+            from = number + 1;
         }
     }
 
@@ -462,12 +472,21 @@ impl Outstanding {
         self.lost.insert(number);
     }
 
+    fn put_into_flight(&mut self, number: u64) {
+        let tx = &self.txs[self.index(number)];
+        self.in_flight += self.format.chunk_size(tx.chunk.data.len());
+        self.in_flight_payload += tx.chunk.data.len();
+        if !tx.fast_retransmitted {
+            self.missable.insert(number);
+        }
+    }
+
     fn take_out_of_flight(&mut self, number: u64) {
         let chunk = &self.txs[self.index(number)].chunk;
         let payload = chunk.data.len();
         self.in_flight -= self.format.chunk_size(payload);
         self.in_flight_payload -= payload;
-        self.unlink(number);
+        self.missable.remove(number);
     }
 
     /// Takes a chunk that has its TSN now, and tells the fragment before it.
@@ -480,8 +499,6 @@ impl Outstanding {
         self.txs.push_back(Tx {
             chunk,
             sent: now,
-            previous: 0,
-            next: 0,
             later: 0,
             transmissions: 1,
             state,
@@ -508,15 +525,19 @@ fn offset(distance: u64) -> usize {
     usize::try_from(distance).unwrap_or(usize::MAX)
 }
 
-/// Calls `each` for the numbers that are in `these` and not in `those`; both sorted and apart.
-fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl FnMut(u64)) {
+fn count(range: Range<u64>) -> u32 {
+    u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX)
+}
+
+/// Calls `each` for the ranges of numbers that are in `these` and not in `those`; both sorted and apart.
+fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl FnMut(Range<u64>)) {
     let mut others = those.iter().peekable();
     for range in these {
         let mut start = range.start;
         while start < range.end {
             while others.next_if(|other| other.end <= start).is_some() {}
             let stop = others.peek().map_or(range.end, |other| other.start.clamp(start, range.end));
-            (start..stop).for_each(&mut each);
+            each(start..stop);
             start = others.peek().map_or(range.end, |other| other.end.max(stop));
             if stop == range.end {
                 break;
@@ -527,6 +548,14 @@ fn each_in_difference(these: &[Range<u64>], those: &[Range<u64>], mut each: impl
 
 /// RFC 9260 §7.2.4: "for a total of three missing reports".
 const MISSES: u8 = 3;
+
+/// How many chunks a peer may take back before T3 expires: all that gap blocks can report at once.
+///
+/// Each costs a step (RFC 9260 §6.2.1 D iii), and a SACK of few bytes takes back a whole window, to report it by the next one.
+const MAX_TAKEN_BACK: u32 = 65_535;
+
+/// How many more for each chunk that the cumulative TSN covers: a peer short of memory, or of room for gap blocks, goes on.
+const TAKEN_BACK_EACH: u32 = 64;
 
 #[cfg(test)]
 #[path = "tests/outstanding.rs"]

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Unwrapped TSNs as bits of a sliding ring, with the lowest member at hand: which chunks wait to be sent again.
+/// Unwrapped TSNs as bits of a sliding ring, with the lowest member at hand: which chunks wait to be sent again, which may
+/// turn out to be lost.
 #[derive(Debug, Default)]
 pub(super) struct TsnSet {
     /// TSN / 64 of the first word; meaningless while there are no words.
@@ -58,6 +59,16 @@ impl TsnSet {
         }
         let word = self.words[self.cursor];
         Some((self.first + self.cursor as u64) * WORD + u64::from(word.trailing_zeros()))
+    }
+
+    /// The lowest TSN of the set that is not below this one.
+    pub(super) fn lowest_from(&self, tsn: u64) -> Option<u64> {
+        let from = tsn.max((self.first + self.cursor as u64) * WORD);
+        let at = offset(from / WORD - self.first);
+        let rest = self.words.get(at)? & (u64::MAX << (from % WORD));
+        let mut words = std::iter::once(rest).chain(self.words.range(at + 1..).copied()).zip(at..);
+        let (word, at) = words.find(|(word, _)| *word != 0)?;
+        Some((self.first + at as u64) * WORD + u64::from(word.trailing_zeros()))
     }
 
     /// Gives back the memory of what is below `tsn`; nothing of that may be in the set any more.
@@ -116,6 +127,7 @@ mod tests {
                         floor = next;
                     }
                 }
+                prop_assert_eq!(set.lowest_from(floor + n), model.range(floor + n..).next().copied());
                 prop_assert_eq!(set.lowest(), model.first().copied());
                 prop_assert_eq!(set.is_empty(), model.is_empty());
                 prop_assert!(set.words.len() <= 12, "memory follows the window");

@@ -1,34 +1,25 @@
 //! Messages that are given up when TSNs of theirs are outstanding (RFC 3758 §3.5).
 
 use super::super::chunk::{Chunk, Format, charge};
+use super::messages::{Message, Messages, NONE};
 use super::{Outstanding, Tx, TxState};
 use crate::number::{Mid, StreamId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// What was given up and is not behind the cumulative TSN yet.
 #[derive(Debug, Default)]
 pub(super) struct Abandonment {
-    /// The messages by the TSN of their end.
-    messages: BTreeMap<u64, Message>,
+    /// Most associations give nothing up, or seldom.
+    messages: Option<Box<Messages>>,
     /// Lost chunks of messages that are to be given up.
     doomed: Vec<u64>,
-    /// No chunk below this TSN is in flight or lost. Moves when it is needed.
-    settled: u64,
+    /// No chunk below this TSN is in flight or lost. Moves with each SACK and with what is given up.
+    pub(super) settled: u64,
     /// Advanced.Peer.Ack.Point, if it is beyond the cumulative TSN.
     point: u64,
     /// Up to here the point may lie inside messages, which are named although they end behind it.
     pub(super) inside: u64,
-}
-
-/// A message that was given up.
-#[derive(Clone, Copy, Debug)]
-struct Message {
-    /// Its first TSN that was outstanding then.
-    first: u64,
-    stream: StreamId,
-    mid: Mid,
-    unordered: bool,
 }
 
 /// What giving up a message did to its chunks.
@@ -88,7 +79,7 @@ impl Outstanding {
         let chunk = &self.txs[self.index(last)].chunk;
         let given_up = GivenUp { slot: chunk.slot, first, ended: chunk.end, bytes };
         if chunk.end {
-            self.abandonment.messages.insert(last, Message::of(first, chunk));
+            self.abandonment.insert(last, Message::of(first, chunk));
         }
         given_up
     }
@@ -99,20 +90,17 @@ impl Outstanding {
         let end = self.next_tsn();
         let message = Message::of(first.unwrap_or(end), &chunk);
         self.append(now, chunk, TxState::Abandoned);
-        self.abandonment.messages.insert(end, message);
+        self.abandonment.insert(end, message);
     }
 
     /// RFC 3758 §3.5 C1, C2: moves the Advanced.Peer.Ack.Point over what was given up, and over what is acknowledged in
     /// between, to the end of a message that was given up.
     pub(in crate::send) fn advance_point(&mut self) {
-        if self.abandonment.messages.is_empty() {
+        if self.abandonment.messages.is_none() {
             return;
         }
-        let settled = self.first_unsettled();
-        let before = std::mem::replace(&mut self.abandonment.settled, settled);
-        if settled != before
-            && let Some(boundary) = self.abandonment.boundary_below(settled)
-        {
+        self.find_settled();
+        if let Some(boundary) = self.abandonment.messages().boundary_below(self.abandonment.settled) {
             self.abandonment.point = self.abandonment.point.max(boundary);
         }
     }
@@ -124,8 +112,7 @@ impl Outstanding {
     /// lies between the fragments of a message.
     pub(in crate::send) fn advance_point_inside(&mut self) {
         let Some(point) = self.first_unsettled().checked_sub(1) else { return };
-        let is_inside = |(&end, message): (&u64, &Message)| message.first <= point && point < end;
-        if point >= self.base && self.abandonment.messages.iter().any(is_inside) {
+        if point >= self.base && self.abandonment.messages().around(point).next().is_some() {
             (self.abandonment.point, self.abandonment.inside) = (point, point);
         }
     }
@@ -139,18 +126,15 @@ impl Outstanding {
     ///
     /// RFC 3758 §3.5 C4: "If the total size of the FORWARD TSN does NOT fit in a single MTU, then the sender of the
     /// FORWARD TSN SHOULD lower the Advanced.Peer.Ack.Point to the last TSN that will fit in a single MTU."
-    pub(in crate::send) fn forward(&self, room: usize) -> Option<Forward> {
+    pub(in crate::send) fn forward(&mut self, room: usize) -> Option<Forward> {
         let point = self.point()?;
         match self.skipped(point, room) {
             Ok(skipped) => Some(Forward { point, lowered: false, skipped }),
             Err(too_far) => {
-                let messages = &self.abandonment.messages;
+                let messages = self.abandonment.messages();
                 // More messages than there is room for may overlap. Then the point lies inside some of them, and they are
                 // named when it comes to their end.
-                let point = self
-                    .abandonment
-                    .boundary_below(too_far)
-                    .or_else(|| messages.range(..too_far).next_back().map(|(&end, _)| end))?;
+                let point = messages.boundary_below(too_far).or_else(|| messages.last_end_below(too_far))?;
                 let skipped = self.skipped(point, room).ok()?;
                 Some(Forward { point, lowered: true, skipped })
             }
@@ -159,22 +143,24 @@ impl Outstanding {
 
     /// The messages given up that end at or below `point`: each stream with the last one. An error is the end of the one
     /// that there is no room for.
-    fn skipped(&self, point: u64, room: usize) -> Result<Skipped, u64> {
-        let mut skipped = Skipped::new();
-        for (&end, message) in self.abandonment.messages.range(..=point) {
-            let listed = match self.format {
-                // RFC 3758 §3.5 C4: "If the chunk has a valid stream and sequence number" (it was ordered).
-                Format::Data => !message.unordered,
-                // RFC 8260 §2.3.1: "the largest skipped MID can also be provided for unordered messages."
-                Format::IData => true,
-            };
-            if listed {
-                skipped.insert((message.stream, message.unordered), message.mid);
-            }
-            if skipped.len() > room {
-                return Err(end);
-            }
+    fn skipped(&mut self, point: u64, room: usize) -> Result<Skipped, u64> {
+        let format = self.format;
+        let is_named = |message: &Message| match format {
+            // RFC 3758 §3.5 C4: "If the chunk has a valid stream and sequence number" (it was ordered).
+            Format::Data => !message.unordered,
+            // RFC 8260 §2.3.1: "the largest skipped MID can also be provided for unordered messages."
+            Format::IData => true,
+        };
+        let Some(messages) = &mut self.abandonment.messages else { return Ok(Skipped::new()) };
+        let named = messages.name_to(point, is_named);
+        if named.len() > room {
+            let mut kinds = BTreeSet::new();
+            let too_far = messages.ended_by(point).find(|(_, message)| {
+                is_named(message) && kinds.insert(message.of_kind()) && kinds.len() > room
+            });
+            return Err(too_far.map_or(point, |(&end, _)| end));
         }
+        let mut skipped = named.iter().map(|(&kind, &(mid, _))| (kind, mid)).collect();
         self.name_unended(&mut skipped, point, room);
         Ok(skipped)
     }
@@ -184,13 +170,17 @@ impl Outstanding {
         if point > self.abandonment.inside {
             return;
         }
-        let unended = self.abandonment.messages.range(point + 1..).map(|(_, message)| message);
-        for message in unended.filter(|message| message.first <= point) {
+        for message in self.abandonment.messages().around(point) {
             if skipped.len() == room {
                 return;
             }
             skipped.insert((message.stream, message.unordered), message.mid);
         }
+    }
+
+    /// Remembers how far all is settled, so that it is looked at once.
+    pub(super) fn find_settled(&mut self) {
+        self.abandonment.settled = self.first_unsettled();
     }
 
     /// The lowest TSN that is in flight or lost; the next new one if there is none.
@@ -242,40 +232,30 @@ impl Abandonment {
     /// The peer reneged on a chunk: it is in flight again, and nothing may pass it.
     pub(super) fn unsettle(&mut self, number: u64) {
         if number < self.settled {
-            (self.settled, self.point, self.inside) = (0, 0, 0);
+            (self.settled, self.point, self.inside) = (number, 0, 0);
         }
     }
 
     /// The cumulative TSN has come to `base`.
     pub(super) fn forget_below(&mut self, base: u64) {
-        while let Some(first) = self.messages.first_entry().filter(|first| *first.key() < base) {
-            first.remove();
+        if let Some(messages) = &mut self.messages {
+            messages.forget_below(base);
+            self.messages.take_if(|messages| messages.is_empty());
         }
     }
 
-    /// The last end of a message below `limit` that is inside no other one.
-    fn boundary_below(&self, limit: u64) -> Option<u64> {
-        let mut inside_from = u64::MAX;
-        for (&end, message) in self.messages.iter().rev() {
-            if end < limit.min(inside_from) {
-                return Some(end);
-            }
-            inside_from = inside_from.min(message.first);
-        }
-        None
+    fn insert(&mut self, end: u64, message: Message) {
+        self.messages.get_or_insert_default().insert(end, message);
     }
-}
 
-impl Message {
-    fn of(first: u64, chunk: &Chunk) -> Self {
-        let Chunk { stream, mid, unordered, .. } = *chunk;
-        Self { first, stream, mid, unordered }
+    fn messages(&self) -> &Messages {
+        self.messages.as_deref().unwrap_or(&NONE)
     }
 }
 
 impl Tx {
     /// Whether nothing more is to happen to it.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         match self.state {
             TxState::Acked | TxState::Abandoned => true,
             TxState::InFlight | TxState::Lost => false,

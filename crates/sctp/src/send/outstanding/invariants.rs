@@ -6,9 +6,14 @@ use super::{Outstanding, Tx, TxState};
 impl Outstanding {
     /// The gauges equal a recount, messages are given up whole, and the point is where it may be.
     pub(in crate::send) fn check_invariants(&self) {
-        let (forwards, mut backwards) = self.transmissions();
-        backwards.reverse();
-        assert_eq!(forwards, backwards, "the list is the same both ways");
+        let mut missable = self.base;
+        for (number, tx) in (self.base..).zip(&self.txs) {
+            if tx.state == TxState::InFlight && !tx.fast_retransmitted {
+                assert_eq!(self.missable.lowest_from(missable), Some(number));
+                missable = number + 1;
+            }
+        }
+        assert_eq!(self.missable.lowest_from(missable), None);
         let sum = |of: &[TxState], size: &dyn Fn(usize) -> usize| -> usize {
             let chosen = self.txs.iter().filter(|tx| of.contains(&tx.state));
             chosen.map(|tx| size(tx.chunk.data.len())).sum()
@@ -27,26 +32,18 @@ impl Outstanding {
                 assert_eq!(given_up(earlier), given_up(number), "messages are given up whole");
             }
         }
+        let cursor = self.abandonment.settled.saturating_sub(self.base);
+        let settled = self.txs.iter().take_while(|tx| tx.is_settled()).count() as u64;
+        assert!(cursor <= settled, "nothing that is needed is taken for settled");
         self.check_point();
     }
 
     fn check_point(&self) {
         let Some(point) = self.point() else { return };
-        let settled = |tx: &Tx| matches!(tx.state, TxState::Acked | TxState::Abandoned);
         let below = self.txs.iter().take(self.index(point) + 1);
-        assert!(below.clone().all(settled), "nothing that is needed is passed");
+        assert!(below.clone().all(Tx::is_settled), "nothing that is needed is passed");
         let last = below.last().expect("the point is outstanding");
         let is_end = last.state == TxState::Abandoned && last.chunk.end;
         assert!(is_end || point <= self.abandonment.inside, "it is at the end of a message");
-    }
-
-    /// The TSNs in flight in the order in which they were sent, walked from either end.
-    pub(super) fn transmissions(&self) -> (Vec<u64>, Vec<u64>) {
-        (self.walk(Self::following, true), self.walk(Self::preceding, false))
-    }
-
-    fn walk(&self, step: fn(&Self, u64) -> Option<u64>, from_first: bool) -> Vec<u64> {
-        let start = self.order.ends.map(|(first, last)| if from_first { first } else { last });
-        std::iter::successors(start, |number| step(self, *number)).collect()
     }
 }

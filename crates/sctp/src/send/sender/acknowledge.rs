@@ -57,7 +57,10 @@ impl Sender {
                 Err(SackOutcome::Stale)
             }
             (Phase::Started { .. }, Ok(cumulative)) => Ok(cumulative),
-            (Phase::Started { .. }, Err(error @ (SackError::NeverSent | SackError::GapBlocks))) => {
+            (
+                Phase::Started { .. },
+                Err(error @ (SackError::NeverSent | SackError::GapBlocks | SackError::TakenBack)),
+            ) => {
                 debug!(?error, "acknowledgement dropped");
                 self.counters.invalid_sacks += 1;
                 Err(SackOutcome::Invalid)

@@ -92,7 +92,7 @@ impl Sender {
         }
     }
 
-    /// The message that would be sent next has expired.
+    /// The message that would be sent next has expired. [`after_abandoning`](Self::after_abandoning) is to follow.
     ///
     /// RFC 3758 §4.1 TR3: "If it is expired, the SCTP sender MUST NOT assign a TSN to that message".
     pub(super) fn give_up_next(&mut self, now: Instant, next: Next) {
@@ -102,7 +102,6 @@ impl Sender {
             let dropped = self.queue.drop_first(next.slot);
             self.count_dropped(dropped);
         }
-        self.after_abandoning();
     }
 
     /// Gives up the messages of chunks that were lost once too often, or too late, and sees how far the peer can go on.

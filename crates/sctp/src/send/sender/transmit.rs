@@ -63,7 +63,7 @@ impl Sender {
 
     /// Fills the packet with the lowest of the lost chunks.
     fn write_lost(&mut self, now: Instant, packet: &mut PacketWriter<'_>) -> bool {
-        let mut wrote = false;
+        let (mut wrote, mut gave_up) = (false, false);
         let immediate = self.has_tiny_window();
         while let Some(number) = self.outstanding.next_lost() {
             let Some(chunk) = self.outstanding.chunk(number) else { break };
@@ -71,7 +71,7 @@ impl Sender {
             // SCTP sender MUST evaluate the lifetime of the message."
             if chunk.limit.is_past(now) {
                 self.abandon(now, number);
-                self.after_abandoning();
+                gave_up = true;
                 continue;
             }
             if !chunk.write(packet, self.outstanding.format(), tsn(number), immediate) {
@@ -92,16 +92,20 @@ impl Sender {
                 break;
             }
         }
+        if gave_up {
+            self.after_abandoning();
+        }
         wrote
     }
 
     /// Fills the packet with new chunks.
     fn write_new(&mut self, now: Instant, packet: &mut PacketWriter<'_>) -> bool {
-        let mut wrote = false;
+        let (mut wrote, mut gave_up) = (false, false);
         while self.outstanding.len() < MAX_OUTSTANDING {
             let Some(next) = self.queue.next() else { break };
             if self.queue.is_past(now, next) {
                 self.give_up_next(now, next);
+                gave_up = true;
                 continue;
             }
             let len = self.window_allows(next).min(self.fragment_len(next, packet.remaining()));
@@ -130,6 +134,9 @@ impl Sender {
             if probed {
                 break;
             }
+        }
+        if gave_up {
+            self.after_abandoning();
         }
         wrote
     }

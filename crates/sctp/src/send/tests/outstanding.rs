@@ -6,20 +6,18 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Outstanding {
-    /// All that is to survive a bad SACK unchanged, with the list of transmissions walked both ways.
+    /// All that is to survive a bad SACK unchanged.
     pub(in crate::send) fn snapshot(&self) -> String {
         let txs: Vec<_> = self
             .txs
             .iter()
             .map(|tx| (tx.chunk.data.len(), tx.state, tx.misses, tx.fast_retransmitted, tx.transmissions))
             .collect();
-        let (forwards, mut backwards) = self.transmissions();
-        backwards.reverse();
-        assert_eq!(forwards, backwards, "the list is the same both ways");
         format!(
-            "{:?} {txs:?} {:?} {forwards:?} {:?} {:?} {:?}",
+            "{:?} {txs:?} {:?} {:?} {:?} {:?} {:?}",
             self.base,
             self.gaps,
+            self.missable,
             self.lost,
             self.timed,
             (self.in_flight, self.in_flight_payload, self.payload, self.charged)
@@ -236,9 +234,7 @@ fn compare(outstanding: &Outstanding, model: &Model) -> Result<(), TestCaseError
     prop_assert_eq!(outstanding.payload(), model.sum(identity, &all));
     prop_assert_eq!(outstanding.charged(), model.sum(charge, &all));
     prop_assert_eq!(outstanding.has_lost(), !model.with_state(TxState::Lost).is_empty());
-    outstanding.snapshot();
-    let listed: BTreeSet<u64> = outstanding.transmissions().0.into_iter().collect();
-    prop_assert_eq!(listed, model.with_state(TxState::InFlight));
+    outstanding.check_invariants();
     for (tx, chunk) in outstanding.txs.iter().zip(model.chunks.values()) {
         prop_assert_eq!((tx.state, tx.fast_retransmitted), (chunk.state, chunk.fast_retransmitted));
         // Misses of a chunk that is not fast retransmitted again mean nothing.
@@ -260,7 +256,7 @@ proptest! {
             blocks(0, &set.iter().map(|n| n + 1).collect()).iter().map(|block| u64::from(block.start)..u64::from(block.end) + 1).collect::<Vec<_>>()
         };
         let mut seen = Vec::new();
-        each_in_difference(&ranges(&a), &ranges(&b), |number| seen.push(number - 1));
+        each_in_difference(&ranges(&a), &ranges(&b), |range| seen.extend(range.start - 1..range.end - 1));
         prop_assert_eq!(seen, a.difference(&b).copied().collect::<Vec<_>>());
     }
 }
@@ -335,6 +331,20 @@ fn repeated_reports_are_no_further_misses() {
     assert_eq!(outstanding.next_lost(), Some(outstanding.base()));
 }
 
+/// What is settled is looked at once, whether or not something was given up; what is taken back is not.
+#[test]
+fn the_search_for_what_is_needed_goes_on_where_it_ended() {
+    let mut outstanding = in_flight(10);
+    let mut settled_by = |gaps: &[(u16, u16)]| {
+        sack(&mut outstanding, 0, gaps);
+        assert_eq!(outstanding.first_unsettled(), outstanding.abandonment.settled);
+        outstanding.abandonment.settled - outstanding.base()
+    };
+    assert_eq!(settled_by(&[(1, 8)]), 8);
+    assert_eq!(settled_by(&[(1, 2), (4, 8)]), 2);
+    assert_eq!(settled_by(&[(1, 9)]), 9);
+}
+
 /// RFC 9260 §7.2.4 (5): once by fast retransmit; T3 opens the way again.
 #[test]
 fn fast_retransmit_happens_once() {
@@ -371,6 +381,52 @@ fn in_recovery_an_advance_counts_for_all_reported_missing() {
     assert_eq!((misses_of_the_fifth(false), misses_of_the_fifth(true)), (1, 2));
 }
 
+/// RFC 9260 §6.2.1 D iii: a peer may take back what it reported, but not without end while it gets nowhere.
+#[test]
+fn a_peer_cannot_report_and_take_back_for_ever() {
+    let mut outstanding = in_flight(1001);
+    let mut taken_back = 0;
+    while check(&mut outstanding, 0, &[]).is_ok() {
+        taken_back += sack(&mut outstanding, 0, &[]).reneged;
+        sack(&mut outstanding, 0, &[(2, 1001)]);
+    }
+    assert_eq!(taken_back, 65_000);
+    let before = outstanding.snapshot();
+    assert_eq!(check(&mut outstanding, 0, &[]), Err(SackError::TakenBack));
+    assert_eq!(check(&mut outstanding, 0, &[(2, 465)]), Err(SackError::TakenBack));
+    assert_eq!(outstanding.snapshot(), before);
+    assert_eq!(sack(&mut outstanding, 0, &[(2, 466)]).reneged, 535, "a part may go");
+    assert_eq!(sack(&mut outstanding, 0, &[(2, 1001)]).reneged, 0, "what takes nothing back is welcome");
+    assert_eq!(check(&mut outstanding, 8, &[]), Err(SackError::TakenBack));
+    assert_eq!(sack(&mut outstanding, 16, &[]).reneged, 985, "progress makes up for it");
+    sack(&mut outstanding, 16, &[(2, 985)]);
+    assert_eq!(check(&mut outstanding, 16, &[]), Err(SackError::TakenBack));
+    outstanding.mark_all_lost(Instant::now());
+    assert_eq!(sack(&mut outstanding, 16, &[]).reneged, 984, "and so does T3");
+}
+
+/// What cannot be fast retransmitted (again) is not looked at by each SACK, and what was taken back is looked at in turn.
+#[test]
+fn only_what_may_be_lost_is_asked_for_misses() {
+    let mut outstanding = in_flight(100);
+    let missable = |outstanding: &Outstanding| {
+        let next = |number: &u64| outstanding.missable.lowest_from(number + 1);
+        let first = outstanding.missable.lowest_from(outstanding.base());
+        std::iter::successors(first, next).map(|number| number - outstanding.base()).collect::<Vec<_>>()
+    };
+    for end in 81..84 {
+        sack(&mut outstanding, 0, &[(81, end)]);
+    }
+    while let Some(number) = outstanding.next_lost() {
+        outstanding.retransmitted(Instant::now(), number);
+    }
+    assert_eq!(missable(&outstanding), (83..100).collect::<Vec<_>>());
+    sack(&mut outstanding, 0, &[(81, 81), (83, 84)]);
+    assert_eq!(missable(&outstanding), [vec![81], (84..100).collect()].concat());
+    outstanding.mark_all_lost(Instant::now());
+    assert!(missable(&outstanding).is_empty());
+}
+
 /// RFC 9260 §6.3.1 C5: not from a chunk, nor behind a chunk, that was sent again; but from one that only waits for it.
 #[test]
 fn round_trips_are_measured_unambiguously() {
@@ -402,5 +458,5 @@ fn extreme_blocks_end() {
 /// The cost of a SACK is that of what it changes, not of what is outstanding: a full window of gaps stays cheap.
 #[test]
 fn a_chunk_on_its_way_is_small() {
-    assert!(size_of::<Tx>() <= 104, "{}", size_of::<Tx>());
+    assert!(size_of::<Tx>() <= 96, "{}", size_of::<Tx>());
 }

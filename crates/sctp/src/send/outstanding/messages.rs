@@ -1,0 +1,124 @@
+//! Where the messages lie that were given up (RFC 3758 §3.5).
+
+use super::super::chunk::Chunk;
+use crate::number::{Mid, StreamId};
+use std::collections::BTreeMap;
+
+/// The messages that were given up and are not behind the cumulative TSN yet.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    /// By the TSN of their end.
+    by_end: BTreeMap<u64, Message>,
+    /// What they cover, those that overlap taken together: the first TSN by the last.
+    spans: BTreeMap<u64, u64>,
+    /// By stream and U: number and end of the last one to be named that ends at or below `named_to`.
+    named: BTreeMap<(StreamId, bool), (Mid, u64)>,
+    named_to: u64,
+}
+
+/// A message that was given up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message {
+    /// Its first TSN that was outstanding then.
+    first: u64,
+    pub(super) stream: StreamId,
+    pub(super) mid: Mid,
+    pub(super) unordered: bool,
+}
+
+impl Messages {
+    pub(super) fn insert(&mut self, end: u64, message: Message) {
+        let (mut first, mut last) = (message.first, end);
+        while let Some((&end, &begin)) = self.spans.range(first..).next().filter(|span| *span.1 < last) {
+            self.spans.remove(&end);
+            (first, last) = (first.min(begin), last.max(end));
+        }
+        self.spans.insert(last, first);
+        self.by_end.insert(end, message);
+        if end <= self.named_to {
+            self.name_anew();
+        }
+    }
+
+    /// The cumulative TSN has come to `base`.
+    pub(super) fn forget_below(&mut self, base: u64) {
+        while let Some(first) = self.by_end.first_entry().filter(|first| *first.key() < base) {
+            let (end, message) = first.remove_entry();
+            if self.named.get(&message.of_kind()).is_some_and(|named| named.1 == end) {
+                self.named.remove(&message.of_kind());
+            }
+        }
+        while let Some(first) = self.spans.first_entry().filter(|first| *first.key() < base) {
+            first.remove();
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_end.is_empty()
+    }
+
+    /// Those that end at or below `point`, by their end.
+    pub(super) fn ended_by(&self, point: u64) -> impl Iterator<Item = (&u64, &Message)> {
+        self.by_end.range(..=point)
+    }
+
+    /// By stream and U: the last one that ends at or below `point`, of those that are to be named. Goes on from the point
+    /// that was asked for last.
+    pub(super) fn name_to(
+        &mut self,
+        point: u64,
+        is_named: impl Fn(&Message) -> bool,
+    ) -> &BTreeMap<(StreamId, bool), (Mid, u64)> {
+        if point < self.named_to {
+            self.name_anew();
+        }
+        for (&end, message) in self.by_end.range(self.named_to + 1..).take_while(|(end, _)| **end <= point) {
+            if is_named(message) {
+                self.named.insert(message.of_kind(), (message.mid, end));
+            }
+        }
+        self.named_to = point;
+        &self.named
+    }
+
+    /// Those that begin at or below `point` and end above it. Looks at all that end above it.
+    pub(super) fn around(&self, point: u64) -> impl Iterator<Item = &Message> {
+        let unended = self.by_end.range(point + 1..).map(|(_, message)| message);
+        unended.filter(move |message| message.first <= point)
+    }
+
+    fn name_anew(&mut self) {
+        self.named.clear();
+        self.named_to = 0;
+    }
+
+    /// The last end of a message below `limit`.
+    pub(super) fn last_end_below(&self, limit: u64) -> Option<u64> {
+        self.by_end.range(..limit).next_back().map(|(&end, _)| end)
+    }
+
+    /// The same of one that is inside no other one.
+    pub(super) fn boundary_below(&self, limit: u64) -> Option<u64> {
+        self.spans.range(..limit).next_back().map(|(&last, _)| last)
+    }
+}
+
+impl Message {
+    pub(super) fn of(first: u64, chunk: &Chunk) -> Self {
+        let Chunk { stream, mid, unordered, .. } = *chunk;
+        Self { first, stream, mid, unordered }
+    }
+
+    /// Stream and U.
+    pub(super) fn of_kind(&self) -> (StreamId, bool) {
+        (self.stream, self.unordered)
+    }
+}
+
+/// Nothing was given up.
+pub(super) static NONE: Messages =
+    Messages { by_end: BTreeMap::new(), spans: BTreeMap::new(), named: BTreeMap::new(), named_to: 0 };
+
+#[cfg(test)]
+#[path = "../tests/messages.rs"]
+mod tests;
