@@ -166,7 +166,11 @@ impl Inboxes {
         self.events.push_back(ReceiverEvent::StreamsReset(streams));
         // E4: "Any queued TSNs (queued at step E2) MUST now be released and processed normally."
         held.sort_by_key(|complete| complete.first);
-        held.into_iter().try_for_each(|complete| self.put_in_order(complete, cumulative))
+        let mut held = held.into_iter();
+        let released = held.try_for_each(|complete| self.put_in_order(complete, cumulative));
+        // Behind a violation nothing more is taken.
+        self.charge -= held.map(|complete| complete.body.charge()).sum::<usize>();
+        released
     }
 
     pub(super) fn deferred_reset(&self) -> Option<&DeferredReset> {
