@@ -3,18 +3,15 @@
 use super::{EndpointConfiguration, EndpointError, EndpointStats, Key};
 use crate::capture::Recorder;
 use crate::connection::Inner;
-use std::pin::pin;
+use crate::wakers::{WakerSet, wait_fn, wake_all};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
-use tokio::sync::Notify;
+use std::task::{Context, Poll, Waker};
 
 /// Which connections want the task's attention, how many there are, and what was counted.
 #[derive(Debug)]
 pub(crate) struct Shared {
     ready: Mutex<Ready>,
-    /// The task and its sockets are gone.
-    gone: Notify,
     max_connections: usize,
     max_pending: usize,
     /// Writes what passes, if that was asked for.
@@ -38,6 +35,8 @@ struct Ready {
     refused: u64,
     /// The task is gone, its sockets are closed.
     is_gone: bool,
+    /// Who waits for that.
+    waiting: WakerSet,
 }
 
 /// Where an endpoint stands.
@@ -80,7 +79,6 @@ impl Shared {
     pub(super) fn new(configuration: &EndpointConfiguration) -> Self {
         Self {
             ready: Mutex::default(),
-            gone: Notify::new(),
             max_connections: configuration.max_connections,
             max_pending: configuration.max_pending,
             recorder: configuration.recorder(),
@@ -145,12 +143,15 @@ impl Shared {
 
     /// Waits until the task and its sockets are gone.
     pub(super) async fn when_gone(&self) {
-        let mut gone = pin!(self.gone.notified());
-        // From here on no notification is missed.
-        gone.as_mut().enable();
-        if !self.lock().is_gone {
-            gone.await;
-        }
+        wait_fn(|wait| {
+            let mut ready = self.lock();
+            if ready.is_gone {
+                return Poll::Ready(());
+            }
+            ready.waiting.register(wait);
+            Poll::Pending
+        })
+        .await;
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -221,8 +222,10 @@ impl Shared {
         ready.keys = Vec::new();
         ready.is_gone = true;
         let joining = std::mem::take(&mut ready.joining);
+        let mut wakes = Vec::new();
+        ready.waiting.drain_into(&mut wakes);
         drop(ready);
-        self.gone.notify_waiters();
+        wake_all(&mut wakes);
         joining
     }
 }
