@@ -343,8 +343,8 @@ impl Config {
     /// for the reset of the other direction.
     ///
     /// Default 30 s; then the channel counts as closed, and its stream stays unused until the peer does answer. Zero: as
-    /// long as it takes. What was accepted is delivered all the same while the association lives. Too small and a slow path closes channels before
-    /// the peer has all of it; too large and a peer that never answers keeps them.
+    /// long as it takes. What was accepted is delivered all the same while the association lives. Too small and a slow path
+    /// closes channels before the peer has all of it; too large and a peer that never answers keeps them.
     pub fn close_timeout(mut self, value: Duration) -> Self {
         self.close_timeout = value;
         self
