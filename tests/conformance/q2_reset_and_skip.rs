@@ -151,3 +151,31 @@ fn item_295_the_reset_waits_for_forward_tsn() {
     let done = Event::OutgoingStreamsReset { streams: vec![StreamId(1)], accepted: true };
     assert!(peer.drain_events().contains(&done));
 }
+
+/// RFC 6525 §5.2.2: a peer that has the abandoned messages after all performs the reset before it hears that they were
+/// abandoned. A FORWARD TSN that led beyond the reset would skip messages of the stream as it is since.
+#[test]
+fn item_295_forward_tsn_does_not_lead_across_a_reset() {
+    let mut peer = established(PARTIAL);
+    peer.user_sends_limited(1, b"old", true, ONCE);
+    peer.replies();
+    peer.engine.reset_streams(peer.now, &[StreamId(1)]).unwrap();
+    peer.user_sends_limited(2, b"of another stream", true, ONCE);
+    let mut packets = peer.replies();
+    packets.extend(peer.run_for(ms(600)).into_iter().map(|(_, packet)| packet));
+    let request = reconfig(&[outgoing_reset(peer.nth(0), 999, peer.nth(0), &[1])]);
+    assert!(of_kind(&packets, RE_CONFIG).contains(&request));
+    assert_eq!(of_kind(&packets, FORWARD_TSN), [forward_tsn(peer.nth(0), &[(1, 0)])]);
+
+    // The answer comes, and the SACK does not.
+    peer.send(&[reconfig(&[reconfig_response(peer.nth(0), PERFORMED)])]);
+    let done = Event::OutgoingStreamsReset { streams: vec![StreamId(1)], accepted: true };
+    assert!(peer.drain_events().contains(&done));
+    let again: Vec<Packet> = peer.run_for(ms(1400)).into_iter().map(|(_, packet)| packet).collect();
+    let forwards = of_kind(&again, FORWARD_TSN);
+    assert!(!forwards.is_empty() && forwards.iter().all(|it| *it == forward_tsn(peer.nth(0), &[(1, 0)])));
+
+    let sack = peer.sack(1, &[]);
+    let replies = peer.exchange(&[sack]);
+    assert_eq!(of_kind(&replies, FORWARD_TSN), [forward_tsn(peer.nth(1), &[(2, 0)])]);
+}

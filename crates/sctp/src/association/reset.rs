@@ -272,16 +272,13 @@ impl Association {
             return;
         }
         let streams = self.reset.take_ready();
-        for stream in &streams {
-            self.sender.pause(now, *stream);
-        }
+        let last_tsn = self.sender.begin_reset(now, &streams);
         let number = self.reset.next_number;
         self.reset.next_number = number.wrapping_add(1);
         // RFC 6525 §5.1.1: "MUST use the same value as SCTP's data transmission timer … and MUST use exponential
         // backoff".
         let mut timer = Timer::exponential(self.sender.rto(), self.config.rto_max);
         timer.start(now);
-        let last_tsn = self.sender.last_assigned_tsn();
         debug!(number, streams = streams.len(), "asking for a reset of outgoing streams");
         // RFC 6525 §5.1.2 A4: "the next expected Re-configuration Request Sequence Number of the peer minus 1", which is
         // also the number of a request of the peer that this one answers.

@@ -30,6 +30,16 @@ impl Format {
         }
     }
 
+    /// Whether a FORWARD TSN or I-FORWARD-TSN names messages of this kind that were given up.
+    pub(super) fn names(self, unordered: bool) -> bool {
+        match self {
+            // RFC 3758 §3.5 C4: "If the chunk has a valid stream and sequence number" (it was ordered).
+            Self::Data => !unordered,
+            // RFC 8260 §2.3.1: "the largest skipped MID can also be provided for unordered messages."
+            Self::IData => true,
+        }
+    }
+
     /// Bytes of a chunk with so much payload: header, payload, padding.
     pub(super) fn chunk_size(self, payload: usize) -> usize {
         self.header_len() + payload.next_multiple_of(4)

@@ -313,11 +313,13 @@ impl Sender {
         self.queue.poll_drained()
     }
 
-    /// While a reset is in progress: new messages are refused with [`SendError::Resetting`], queued ones wait, one that
-    /// is partly sent goes on.
-    pub(crate) fn pause(&mut self, now: Instant, stream: StreamId) {
-        self.queue.pause(stream);
+    /// The peer is asked to reset the streams. Until the answer new messages are refused with [`SendError::Resetting`], queued
+    /// ones wait, one that is partly sent goes on. Gives the last TSN before the reset.
+    pub(crate) fn begin_reset(&mut self, now: Instant, streams: &[StreamId]) -> Tsn {
+        streams.iter().for_each(|stream| self.queue.pause(*stream));
+        self.outstanding.note_reset();
         self.watch_window(now);
+        self.last_assigned_tsn()
     }
 
     /// The reset was refused: the stream goes on as before.

@@ -1,6 +1,6 @@
 //! Messages that are given up when TSNs of theirs are outstanding (RFC 3758 §3.5).
 
-use super::super::chunk::{Chunk, Format, charge};
+use super::super::chunk::{Chunk, charge};
 use super::messages::{Message, Messages, NONE};
 use super::{Outstanding, Tx, TxState};
 use crate::number::{Mid, StreamId};
@@ -40,7 +40,7 @@ pub(in crate::send) struct GivenUp {
 pub(in crate::send) struct Forward {
     /// The new cumulative TSN.
     pub(in crate::send) point: u64,
-    /// Whether it is below the Advanced.Peer.Ack.Point for want of room.
+    /// Whether it is below the Advanced.Peer.Ack.Point: for want of room, or as far as the next reset.
     pub(in crate::send) lowered: bool,
     /// By stream and U: the last message that was given up.
     pub(in crate::send) skipped: Skipped,
@@ -93,6 +93,13 @@ impl Outstanding {
         self.abandonment.insert(end, message);
     }
 
+    /// The peer is asked for a reset of streams behind the last TSN that was assigned.
+    pub(in crate::send) fn note_reset(&mut self) {
+        if let Some(last) = self.next_tsn().checked_sub(1).filter(|last| *last >= self.base) {
+            self.abandonment.messages.get_or_insert_default().insert_reset(last);
+        }
+    }
+
     /// RFC 3758 §3.5 C1, C2: moves the Advanced.Peer.Ack.Point over what was given up, and over what is acknowledged in
     /// between, to the end of a message that was given up.
     pub(in crate::send) fn advance_point(&mut self) {
@@ -112,7 +119,7 @@ impl Outstanding {
     /// lies between the fragments of a message.
     pub(in crate::send) fn advance_point_inside(&mut self) {
         let Some(point) = self.first_unsettled().checked_sub(1) else { return };
-        if point >= self.base && self.abandonment.messages().around(point).next().is_some() {
+        if point >= self.base && self.abandonment.messages().is_inside(point) {
             (self.abandonment.point, self.abandonment.inside) = (point, point);
         }
     }
@@ -128,29 +135,49 @@ impl Outstanding {
     /// FORWARD TSN SHOULD lower the Advanced.Peer.Ack.Point to the last TSN that will fit in a single MTU."
     pub(in crate::send) fn forward(&mut self, room: usize) -> Option<Forward> {
         let point = self.point()?;
-        match self.skipped(point, room) {
-            Ok(skipped) => Some(Forward { point, lowered: false, skipped }),
-            Err(too_far) => {
-                let messages = self.abandonment.messages();
-                // More messages than there is room for may overlap. Then the point lies inside some of them, and they are
-                // named when it comes to their end.
-                let point = messages.boundary_below(too_far).or_else(|| messages.last_end_below(too_far))?;
-                let skipped = self.skipped(point, room).ok()?;
-                Some(Forward { point, lowered: true, skipped })
+        let messages = self.abandonment.messages();
+        let limit = messages.reach(point);
+        let mut goal = match self.abandonment.inside {
+            inside if inside >= point => None,
+            _ if limit == point => Some(point),
+            _ => messages.boundary_below(limit + 1),
+        };
+        while let Some(end) = goal {
+            match self.skipped(end, room) {
+                Ok(skipped) => return Some(Forward { point: end, lowered: end < point, skipped }),
+                Err(too_far) => goal = self.abandonment.messages().boundary_below(too_far),
             }
         }
+        let (reached, skipped) = self.skipped_inside(limit, room)?;
+        Some(Forward { point: reached, lowered: reached < point, skipped })
+    }
+
+    /// How far the peer can go towards `limit` where messages lie among each other, and each stream with the last message that
+    /// has a fragment there.
+    ///
+    /// A message is named although it may end behind that: if the peer has the rest of it, its cumulative TSN passes the end
+    /// before another FORWARD TSN can.
+    fn skipped_inside(&self, limit: u64, room: usize) -> Option<(u64, Skipped)> {
+        let mut skipped = Skipped::new();
+        let mut reached = None;
+        for (number, tx) in (self.base..=limit).zip(&self.txs) {
+            let kind = (tx.chunk.stream, tx.chunk.unordered);
+            if tx.state == TxState::Abandoned && self.format.names(kind.1) {
+                if skipped.len() == room && !skipped.contains_key(&kind) {
+                    break;
+                }
+                skipped.insert(kind, tx.chunk.mid);
+            }
+            reached = Some(number);
+        }
+        Some((reached?, skipped))
     }
 
     /// The messages given up that end at or below `point`: each stream with the last one. An error is the end of the one
     /// that there is no room for.
     fn skipped(&mut self, point: u64, room: usize) -> Result<Skipped, u64> {
         let format = self.format;
-        let is_named = |message: &Message| match format {
-            // RFC 3758 §3.5 C4: "If the chunk has a valid stream and sequence number" (it was ordered).
-            Format::Data => !message.unordered,
-            // RFC 8260 §2.3.1: "the largest skipped MID can also be provided for unordered messages."
-            Format::IData => true,
-        };
+        let is_named = |message: &Message| format.names(message.unordered);
         let Some(messages) = &mut self.abandonment.messages else { return Ok(Skipped::new()) };
         let named = messages.name_to(point, is_named);
         if named.len() > room {
@@ -160,22 +187,7 @@ impl Outstanding {
             });
             return Err(too_far.map_or(point, |(&end, _)| end));
         }
-        let mut skipped = named.iter().map(|(&kind, &(mid, _))| (kind, mid)).collect();
-        self.name_unended(&mut skipped, point, room);
-        Ok(skipped)
-    }
-
-    /// Adds the messages that the point lies inside of, as far as there is room; all are named when it comes to their end.
-    fn name_unended(&self, skipped: &mut Skipped, point: u64, room: usize) {
-        if point > self.abandonment.inside {
-            return;
-        }
-        for message in self.abandonment.messages().around(point) {
-            if skipped.len() == room {
-                return;
-            }
-            skipped.insert((message.stream, message.unordered), message.mid);
-        }
+        Ok(named.iter().map(|(&kind, &(mid, _))| (kind, mid)).collect())
     }
 
     /// Remembers how far all is settled, so that it is looked at once.

@@ -2,7 +2,7 @@
 
 use super::super::chunk::Chunk;
 use crate::number::{Mid, StreamId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The messages that were given up and are not behind the cumulative TSN yet.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Messages {
     /// By stream and U: number and end of the last one to be named that ends at or below `named_to`.
     named: BTreeMap<(StreamId, bool), (Mid, u64)>,
     named_to: u64,
+    /// The last TSN before each reset of streams that was asked for, of those that are not behind the cumulative TSN yet.
+    resets: BTreeSet<u64>,
 }
 
 /// A message that was given up.
@@ -40,8 +42,16 @@ impl Messages {
         }
     }
 
+    /// The peer is asked for a reset behind this TSN.
+    pub(super) fn insert_reset(&mut self, last: u64) {
+        self.resets.insert(last);
+    }
+
     /// The cumulative TSN has come to `base`.
     pub(super) fn forget_below(&mut self, base: u64) {
+        while self.resets.first().is_some_and(|last| *last < base) {
+            self.resets.pop_first();
+        }
         while let Some(first) = self.by_end.first_entry().filter(|first| *first.key() < base) {
             let (end, message) = first.remove_entry();
             if self.named.get(&message.of_kind()).is_some_and(|named| named.1 == end) {
@@ -54,7 +64,19 @@ impl Messages {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.by_end.is_empty()
+        self.by_end.is_empty() && self.resets.is_empty()
+    }
+
+    /// How far the peer may be told to go on its way to `point`: across no reset together with what lies before it.
+    ///
+    /// The peer may have performed the reset, and its SACK not be here yet. To that peer a FORWARD TSN that leads beyond the
+    /// reset is news, and its entries would skip messages of the streams as they are since. One that leads no further is out
+    /// of date (RFC 3758 §3.6).
+    pub(super) fn reach(&self, point: u64) -> u64 {
+        let Some((&first, _)) = self.by_end.first_key_value().filter(|first| *first.0 < point) else {
+            return point;
+        };
+        self.resets.range(first..point).next().copied().unwrap_or(point)
     }
 
     /// Those that end at or below `point`, by their end.
@@ -81,10 +103,9 @@ impl Messages {
         &self.named
     }
 
-    /// Those that begin at or below `point` and end above it. Looks at all that end above it.
-    pub(super) fn around(&self, point: u64) -> impl Iterator<Item = &Message> {
-        let unended = self.by_end.range(point + 1..).map(|(_, message)| message);
-        unended.filter(move |message| message.first <= point)
+    /// Whether one begins at or below `point` and ends above it. Looks at all that end above it.
+    pub(super) fn is_inside(&self, point: u64) -> bool {
+        self.by_end.range(point + 1..).any(|(_, message)| message.first <= point)
     }
 
     fn name_anew(&mut self) {
@@ -92,12 +113,7 @@ impl Messages {
         self.named_to = 0;
     }
 
-    /// The last end of a message below `limit`.
-    pub(super) fn last_end_below(&self, limit: u64) -> Option<u64> {
-        self.by_end.range(..limit).next_back().map(|(&end, _)| end)
-    }
-
-    /// The same of one that is inside no other one.
+    /// The last end of a message below `limit`, of those that lie inside no other one.
     pub(super) fn boundary_below(&self, limit: u64) -> Option<u64> {
         self.spans.range(..limit).next_back().map(|(&last, _)| last)
     }
@@ -116,8 +132,13 @@ impl Message {
 }
 
 /// Nothing was given up.
-pub(super) static NONE: Messages =
-    Messages { by_end: BTreeMap::new(), spans: BTreeMap::new(), named: BTreeMap::new(), named_to: 0 };
+pub(super) static NONE: Messages = Messages {
+    by_end: BTreeMap::new(),
+    spans: BTreeMap::new(),
+    named: BTreeMap::new(),
+    named_to: 0,
+    resets: BTreeSet::new(),
+};
 
 #[cfg(test)]
 #[path = "../tests/messages.rs"]

@@ -71,7 +71,7 @@ fn a_reset_begins_both_counters_anew() {
         bench.limited_part(3, *b"x", true, ordered, Reliability::Reliable).expect("sends");
     }
     bench.packets();
-    bench.sender.pause(bench.now, StreamId(3));
+    bench.sender.begin_reset(bench.now, &[StreamId(3)]);
     bench.sack(2, &[]);
     bench.sender.reset_stream(bench.now, StreamId(3));
     for ordered in [true, false] {
@@ -176,9 +176,9 @@ fn priorities_last_until_the_reset() {
     for _ in 0..2 {
         assert!((31..=33).contains(&of_forty(&mut bench, &mut next)));
     }
-    bench.sender.pause(bench.now, StreamId(0));
+    bench.sender.begin_reset(bench.now, &[StreamId(0)]);
     bench.sender.reset_stream(bench.now, StreamId(0));
-    bench.sender.pause(bench.now, StreamId(1));
+    bench.sender.begin_reset(bench.now, &[StreamId(1)]);
     bench.sender.reset_stream(bench.now, StreamId(1));
     assert_eq!(of_forty(&mut bench, &mut next), 20);
 }
@@ -359,25 +359,63 @@ fn a_peer_without_room_is_told_of_messages_that_end_later() {
     assert!(bench.sender.is_idle());
 }
 
-/// More messages overlap than one chunk can name: it has to end inside some, which it does not name yet.
+/// More messages overlap than one chunk can name: it ends inside some, and names them with the first fragment that is passed.
+/// A peer that has all the others goes on by itself, and hears of none again.
 #[test]
 fn overlapping_messages_of_two_thousand_streams_are_told() {
-    let mut bench = Bench::agreeing_on(wide(), Terms { streams: 2000, peer_rwnd: u32::MAX, ..INTERLEAVED });
-    bench.a_rwnd = u32::MAX;
-    for stream in 0..2000 {
-        bench.limited(stream, vec![1; I_FULL + 1], once());
+    for has_their_ends in [false, true] {
+        let mut bench =
+            Bench::agreeing_on(wide(), Terms { streams: 2000, peer_rwnd: u32::MAX, ..INTERLEAVED });
+        bench.a_rwnd = u32::MAX;
+        for stream in 0..2000 {
+            bench.limited(stream, vec![1; I_FULL + 1], once());
+        }
+        assert_eq!(streams(&bench.packets())[1999..2002], [1999, 0, 1]);
+        if has_their_ends {
+            bench.sack(0, &[(2000, 3999)]);
+        }
+        bench.run_to_deadline();
+        let mut told = Vec::new();
+        while !bench.sender.is_idle() {
+            assert_eq!(bench.packets(), [[]], "one at a time");
+            let [Forwarded { point, skipped }] = &bench.forwards()[..] else { panic!("one FORWARD TSN") };
+            assert!(skipped.len() <= 146);
+            told.extend(skipped.iter().map(|skipped| skipped.0));
+            assert_eq!(usize::try_from(*point).unwrap(), told.len() - 1);
+            let next = if has_their_ends && *point >= 1999 { 4000 } else { point + 1 };
+            bench.sack(next, &[]);
+        }
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told, (0..2000).collect::<Vec<_>>());
     }
-    assert_eq!(streams(&bench.packets())[1999..2002], [1999, 0, 1]);
-    bench.run_to_deadline();
-    let mut told = Vec::new();
-    while !bench.sender.is_idle() {
-        assert_eq!(bench.packets(), [[]], "one at a time");
-        let forwards = bench.forwards();
-        let first = told.len();
-        told.extend(forwards[0].skipped.iter().map(|skipped| skipped.0));
-        assert_eq!(usize::try_from(forwards[0].point).unwrap(), 2000 + told.len() - 1);
-        assert!(told.len() - first <= 146);
-        bench.sack(forwards[0].point + 1, &[]);
+}
+
+/// RFC 6525 §5.2.2: before a reset lie a message that was given up, and part of another one. Both are named as far as the
+/// reset: a peer that has the rest of the other one goes on by itself.
+#[test]
+fn a_message_may_lie_across_a_reset() {
+    for has_the_rest in [false, true] {
+        let mut bench = bench();
+        bench.limited_part(1, vec![1; 2 * I_FULL], false, true, once()).expect("sends");
+        bench.limited(2, *b"old", once());
+        assert_eq!(streams(&bench.packets()), [1, 2]);
+        assert_eq!(bench.sender.begin_reset(bench.now, &[StreamId(2)]), Tsn(INITIAL + 1));
+        bench.limited_part(1, [], true, true, once()).expect("ends");
+        assert_eq!(streams(&bench.packets()), [1]);
+        if has_the_rest {
+            bench.sack(0, &[(2, 2)]);
+        }
+        bench.run_to_deadline();
+        assert_eq!(bench.packets(), [[]]);
+        let skipped = vec![(1, false, 0), (2, false, 0)];
+        assert_eq!(bench.forwards(), [Forwarded { point: 1, skipped }]);
+        if !has_the_rest {
+            bench.sack(2, &[]);
+            assert_eq!(bench.packets(), [[]]);
+            assert_eq!(bench.forwards(), [Forwarded { point: 2, skipped: vec![(1, false, 0)] }]);
+        }
+        bench.sack(3, &[]);
+        assert!(bench.sender.is_idle());
     }
-    assert_eq!(told, (0..2000).collect::<Vec<_>>());
 }

@@ -110,6 +110,8 @@ struct Run {
     /// The first transmission of each TSN.
     sent: BTreeMap<u32, Seen>,
     told: Vec<Forwarded>,
+    /// The last TSNs before resets.
+    resets: Vec<u32>,
 }
 
 impl Run {
@@ -129,6 +131,7 @@ impl Run {
             paused: BTreeSet::new(),
             sent: BTreeMap::new(),
             told: Vec::new(),
+            resets: Vec::new(),
         }
     }
 
@@ -146,7 +149,8 @@ impl Run {
             }
             Step::Timeout => self.time_out(),
             Step::Pause(stream) => {
-                self.bench.sender.pause(self.bench.now, StreamId(stream));
+                let last = self.bench.sender.begin_reset(self.bench.now, &[StreamId(stream)]);
+                self.resets.push(last.0.wrapping_sub(self.bench.initial));
                 self.paused.insert(stream);
             }
             Step::Resume(stream) => self.resume(stream),
@@ -183,6 +187,7 @@ impl Run {
             if arrives {
                 self.peer.forward(forwarded.point);
             }
+            self.check_resets(&forwarded);
             self.told.push(forwarded);
         }
         for seen in packet {
@@ -245,6 +250,19 @@ impl Run {
         self.bench.check_timers();
         sender.check_invariants();
         assert!(sender.forward_tsn_due() <= sender.wants_to_send(self.bench.now));
+    }
+
+    /// RFC 6525 §5.2.2: what a peer is told that performed a reset is of the stream as it is since.
+    fn check_resets(&self, told: &Forwarded) {
+        let ends = self.sent.iter().filter(|(_, seen)| {
+            seen.flags.contains('E')
+                && told.skipped.contains(&(seen.stream, seen.flags.contains('U'), seen.ssn))
+        });
+        for (end, seen) in ends {
+            let is_between = |last: &u32| *last != u32::MAX && (*end..told.point).contains(last);
+            let reset = self.resets.iter().find(|last| is_between(last));
+            assert_eq!(reset, None, "{told:?} names what ended at {end}: {seen:?}");
+        }
     }
 
     /// No losses any more, and everything comes to its end.

@@ -220,7 +220,7 @@ fn a_paused_stream_keeps_nothing_that_expired() {
     let mut bench = bench();
     bench.limited(0, *b"x", lifetime(30));
     bench.limited_part(0, *b"open", false, true, lifetime(40)).expect("sends");
-    bench.sender.pause(bench.now, StreamId(0));
+    bench.sender.begin_reset(bench.now, &[StreamId(0)]);
     assert_eq!(bench.packet(), None);
     assert_eq!(bench.run_to_deadline(), (ms(30), None));
     assert_eq!(bench.run_to_deadline(), (ms(10), None));
@@ -570,7 +570,7 @@ fn a_stream_with_messages_given_up_can_be_reset() {
     time_out(&mut bench);
     assert_eq!(bench.sender.buffered_amount(StreamId(7)), 0);
     bench.part(7, [], true).expect("ends it");
-    bench.sender.pause(bench.now, StreamId(7));
+    bench.sender.begin_reset(bench.now, &[StreamId(7)]);
     assert_eq!(bench.sender.last_assigned_tsn(), Tsn(INITIAL + 2));
     assert_eq!(bench.packets(), [[]]);
     assert_eq!(bench.forwards(), [forwarded(2, &[(7, 0)])]);
@@ -579,6 +579,53 @@ fn a_stream_with_messages_given_up_can_be_reset() {
     bench.sender.reset_stream(bench.now, StreamId(7));
     bench.send(7, *b"anew");
     assert_eq!(bench.packets(), [[prompt(whole(1003, 7, 0, b"anew"))]]);
+}
+
+/// RFC 6525 §5.2.2: the peer may have performed a reset when what was given up before it is told. It is told no further than
+/// the reset, so that it takes nothing of that for the stream as it is since.
+#[test]
+fn no_forward_tsn_leads_across_a_reset() {
+    let mut bench = bench();
+    bench.limited(7, *b"old", once());
+    bench.limited(3, *b"other", once());
+    bench.packets();
+    assert_eq!(bench.sender.begin_reset(bench.now, &[StreamId(7)]), Tsn(INITIAL + 1));
+    bench.limited(3, *b"later", once());
+    bench.packets();
+    time_out(&mut bench);
+    assert_eq!(bench.packets(), [[]]);
+    assert_eq!(bench.forwards(), [forwarded(1, &[(3, 0), (7, 0)])]);
+    // The answer overtakes the SACK.
+    bench.sender.reset_stream(bench.now, StreamId(7));
+    bench.limited(7, *b"new", once());
+    bench.packets();
+    time_out(&mut bench);
+    assert_eq!(bench.packets(), [[]]);
+    assert_eq!(bench.forwards(), [forwarded(1, &[(3, 0), (7, 0)])]);
+    bench.sack(2, &[]);
+    assert_eq!(bench.packets(), [[]]);
+    assert_eq!(bench.forwards(), [forwarded(3, &[(3, 1), (7, 0)])]);
+    bench.sack(4, &[]);
+    assert!(bench.sender.is_idle());
+}
+
+/// The same with two resets, of which the peer has acknowledged nothing yet.
+#[test]
+fn each_reset_is_told_of_by_itself() {
+    let mut bench = bench();
+    for stream in [1, 2, 3] {
+        bench.limited(stream, *b"x", once());
+        bench.packets();
+        bench.sender.begin_reset(bench.now, &[StreamId(stream)]);
+        bench.sender.reset_stream(bench.now, StreamId(stream));
+    }
+    time_out(&mut bench);
+    for (tsn, stream) in [(0, 1), (1, 2), (2, 3)] {
+        assert_eq!(bench.packets(), [[]]);
+        assert_eq!(bench.forwards(), [forwarded(tsn, &[(stream, 0)])]);
+        bench.sack(tsn + 1, &[]);
+    }
+    assert!(bench.sender.is_idle());
 }
 
 /// Who drops the queue of a stream does not want the rest of the message that is on its way, whatever its reliability.

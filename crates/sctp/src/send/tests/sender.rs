@@ -562,7 +562,7 @@ fn limits_on_what_is_accepted() {
     assert_eq!(bench.part(0, vec![1; 1000], true), Ok(()));
     assert_eq!(bench.try_send(1, vec![1; 3000]), Ok(()));
     assert_eq!(bench.try_send(1, vec![1; 1001]), Err(SendError::BufferFull { len: 1, max: 10_000 }));
-    bench.sender.pause(bench.now, StreamId(2));
+    bench.sender.begin_reset(bench.now, &[StreamId(2)]);
     assert_eq!(bench.try_send(2, *b"x"), Err(SendError::Resetting(StreamId(2))));
     assert_eq!(bench.sender.undelivered(), 9000);
     bench.packets();
@@ -603,7 +603,7 @@ fn drained_means_acknowledged() {
     assert!(bench.sender.queue.is_drained(StreamId(6)));
     bench.sack(1, &[]);
     assert!(bench.sender.queue.is_drained(StreamId(5)));
-    bench.sender.pause(bench.now, StreamId(5));
+    bench.sender.begin_reset(bench.now, &[StreamId(5)]);
     bench.sender.reset_stream(bench.now, StreamId(5));
     bench.send(5, *b"y");
     assert_eq!(bench.packets(), [[whole(1001, 5, 0, b"y")]]);
