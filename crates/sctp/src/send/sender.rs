@@ -317,7 +317,9 @@ impl Sender {
     /// ones wait, one that is partly sent goes on. Gives the last TSN before the reset.
     pub(crate) fn begin_reset(&mut self, now: Instant, streams: &[StreamId]) -> Tsn {
         streams.iter().for_each(|stream| self.queue.pause(*stream));
-        self.outstanding.note_reset();
+        if self.partial_reliability {
+            self.outstanding.note_reset();
+        }
         self.watch_window(now);
         self.last_assigned_tsn()
     }

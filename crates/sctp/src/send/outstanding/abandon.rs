@@ -10,7 +10,7 @@ use std::time::Instant;
 /// What was given up and is not behind the cumulative TSN yet.
 #[derive(Debug, Default)]
 pub(super) struct Abandonment {
-    /// Most associations give nothing up, or seldom.
+    /// And where resets are. Most associations give nothing up, or seldom.
     messages: Option<Box<Messages>>,
     /// Lost chunks of messages that are to be given up.
     doomed: Vec<u64>,
@@ -40,8 +40,8 @@ pub(in crate::send) struct GivenUp {
 pub(in crate::send) struct Forward {
     /// The new cumulative TSN.
     pub(in crate::send) point: u64,
-    /// Whether it is below the Advanced.Peer.Ack.Point: for want of room, or as far as the next reset.
-    pub(in crate::send) lowered: bool,
+    /// Whether there was no room for more.
+    pub(in crate::send) cramped: bool,
     /// By stream and U: the last message that was given up.
     pub(in crate::send) skipped: Skipped,
 }
@@ -129,7 +129,7 @@ impl Outstanding {
         (self.abandonment.point >= self.base).then_some(self.abandonment.point)
     }
 
-    /// What to tell the peer, with at most `room` streams.
+    /// What to tell the peer, with at most `room` streams, and not across a reset.
     ///
     /// RFC 3758 §3.5 C4: "If the total size of the FORWARD TSN does NOT fit in a single MTU, then the sender of the
     /// FORWARD TSN SHOULD lower the Advanced.Peer.Ack.Point to the last TSN that will fit in a single MTU."
@@ -137,26 +137,25 @@ impl Outstanding {
         let point = self.point()?;
         let messages = self.abandonment.messages();
         let limit = messages.reach(point);
-        let mut goal = match self.abandonment.inside {
-            inside if inside >= point => None,
-            _ if limit == point => Some(point),
-            _ => messages.boundary_below(limit + 1),
-        };
-        while let Some(end) = goal {
-            match self.skipped(end, room) {
-                Ok(skipped) => return Some(Forward { point: end, lowered: end < point, skipped }),
-                Err(too_far) => goal = self.abandonment.messages().boundary_below(too_far),
+        // The point was at a boundary when it came there; what was given up since may lie around it.
+        let goal = if point > self.abandonment.inside { messages.boundary_below(limit + 1) } else { None };
+        let mut next = goal;
+        // At most twice: there is room for all that ends below `too_far`.
+        while let Some(point) = next {
+            match self.skipped(point, room) {
+                Ok(skipped) => return Some(Forward { point, cramped: next < goal, skipped }),
+                Err(too_far) => next = self.abandonment.messages().boundary_below(too_far),
             }
         }
-        let (reached, skipped) = self.skipped_inside(limit, room)?;
-        Some(Forward { point: reached, lowered: reached < point, skipped })
+        let (point, skipped) = self.skipped_inside(limit, room)?;
+        Some(Forward { point, cramped: point < limit, skipped })
     }
 
     /// How far the peer can go towards `limit` where messages lie among each other, and each stream with the last message that
     /// has a fragment there.
     ///
-    /// A message is named although it may end behind that: if the peer has the rest of it, its cumulative TSN passes the end
-    /// before another FORWARD TSN can.
+    /// A message is named although it may end behind that, with fragments underway: if the peer has them already, its
+    /// cumulative TSN passes the end before another FORWARD TSN can, and nothing tells it what became of the message.
     fn skipped_inside(&self, limit: u64, room: usize) -> Option<(u64, Skipped)> {
         let mut skipped = Skipped::new();
         let mut reached = None;

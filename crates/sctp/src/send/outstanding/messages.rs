@@ -1,10 +1,10 @@
-//! Where the messages lie that were given up (RFC 3758 §3.5).
+//! Where the messages lie that were given up (RFC 3758 §3.5), and the resets between them.
 
 use super::super::chunk::Chunk;
 use crate::number::{Mid, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The messages that were given up and are not behind the cumulative TSN yet.
+/// The messages that were given up, and the resets; those that are not behind the cumulative TSN yet.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
     /// By the TSN of their end.
@@ -14,7 +14,7 @@ pub(super) struct Messages {
     /// By stream and U: number and end of the last one to be named that ends at or below `named_to`.
     named: BTreeMap<(StreamId, bool), (Mid, u64)>,
     named_to: u64,
-    /// The last TSN before each reset of streams that was asked for, of those that are not behind the cumulative TSN yet.
+    /// The last TSN before each reset of streams that was asked for.
     resets: BTreeSet<u64>,
 }
 
@@ -71,7 +71,8 @@ impl Messages {
     ///
     /// The peer may have performed the reset, and its SACK not be here yet. To that peer a FORWARD TSN that leads beyond the
     /// reset is news, and its entries would skip messages of the streams as they are since. One that leads no further is out
-    /// of date (RFC 3758 §3.6).
+    /// of date (RFC 3758 §3.6). That holds up other streams by a round trip, which is seldom, and simpler than to tell whose
+    /// messages they are.
     pub(super) fn reach(&self, point: u64) -> u64 {
         let Some((&first, _)) = self.by_end.first_key_value().filter(|first| *first.0 < point) else {
             return point;
@@ -131,7 +132,7 @@ impl Message {
     }
 }
 
-/// Nothing was given up.
+/// Nothing was given up or reset.
 pub(super) static NONE: Messages = Messages {
     by_end: BTreeMap::new(),
     spans: BTreeMap::new(),

@@ -32,7 +32,7 @@ impl Sender {
     pub(crate) fn forward_tsn_due(&self) -> bool {
         let Some(point) = self.outstanding.point() else { return false };
         match self.told.last.filter(|last| last.point >= self.outstanding.base()) {
-            // There is no room for more until the peer has taken that.
+            // The peer hears of the rest when it has taken that.
             Some(last) if last.lowered => self.told.again,
             Some(last) => self.told.again || point > last.point,
             None => true,
@@ -48,16 +48,14 @@ impl Sender {
         let room = packet.remaining().saturating_sub(FORWARD_HEADER_LEN) / self.entry_len();
         let Some(forward) = self.outstanding.forward(room) else { return false };
         // A packet of its own has room for more.
-        if forward.lowered && !packet.is_empty() {
+        if forward.cramped && !packet.is_empty() {
             return false;
         }
         if !write(packet, self.outstanding.format(), forward.point, &forward.skipped) {
             return false;
         }
-        self.told = Told {
-            last: Some(Last { point: forward.point, lowered: forward.lowered, sent: now }),
-            again: false,
-        };
+        let lowered = self.outstanding.point().is_some_and(|point| forward.point < point);
+        self.told = Told { last: Some(Last { point: forward.point, lowered, sent: now }), again: false };
         self.counters.forward_tsns_sent += 1;
         // RFC 3758 §3.5 C5: "If a FORWARD TSN is sent, the sender MUST assure that at least one T3-rtx timer is running."
         if !self.t3.is_running() {

@@ -337,6 +337,41 @@ fn the_point_is_inside_no_message() {
     assert_eq!(bench.forwards(), [Forwarded { point: 6, skipped }]);
 }
 
+/// A message that was given up later may lie around the point. It is named although the point lies inside it: the peer may
+/// have taken back what it had of it before the point, and have the rest.
+#[test]
+fn what_is_given_up_around_the_point_is_named() {
+    let mut bench = bench();
+    let lifetime = bench.sender.rto() + ms(10);
+    let mut send = |stream, len, last, reliability| {
+        bench.limited_part(stream, vec![1; len], last, true, reliability).expect("sends");
+        bench.packets();
+    };
+    send(4, 1, true, once());
+    send(1, 2 * I_FULL, false, Reliability::MaxLifetime(lifetime));
+    send(2, 1, true, once());
+    send(3, 1, true, Reliability::Reliable);
+    send(1, 0, true, Reliability::MaxLifetime(lifetime));
+    bench.sack(0, &[(1, 1)]);
+    bench.run_to_deadline();
+    bench.now += ms(20);
+    bench.packets();
+    assert_eq!(bench.sender.stats().messages_abandoned, 3);
+    let told = Forwarded { point: 2, skipped: vec![(2, false, 0), (4, false, 0)] };
+    assert_eq!(bench.forwards(), [told]);
+    // That was lost.
+    bench.now += bench.sender.rto();
+    bench.sack(0, &[(4, 4)]);
+    bench.packets();
+    assert_eq!(bench.forwards(), [Forwarded { point: 0, skipped: vec![(4, false, 0)] }]);
+    bench.sack(1, &[(4, 4)]);
+    bench.packets();
+    let skipped = vec![(1, false, 0), (2, false, 0)];
+    assert_eq!(bench.forwards(), [Forwarded { point: 2, skipped }]);
+    bench.sack(5, &[]);
+    assert!(bench.sender.is_idle());
+}
+
 /// What the peer holds of a message that was given up may be what it lacks the room for: it is told of it although the
 /// message ends behind what it does not take.
 #[test]
