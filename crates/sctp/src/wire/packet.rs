@@ -129,6 +129,11 @@ impl<'b> PacketWriter<'b> {
         Self { buffer, start, max_size: max_size.min(MAX_PACKET) }
     }
 
+    /// Bytes that the first chunk may take, its header and padding included.
+    pub(crate) fn capacity(&self) -> usize {
+        self.max_size.saturating_sub(Header::LEN) & !3
+    }
+
     /// Bytes that a further chunk may take, its header and padding included.
     pub(crate) fn remaining(&self) -> usize {
         // Chunks take whole words.

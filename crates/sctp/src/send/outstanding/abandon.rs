@@ -4,7 +4,7 @@ use super::super::chunk::{Chunk, charge};
 use super::messages::{Message, Messages, NONE};
 use super::{Outstanding, Tx, TxState};
 use crate::number::{Mid, StreamId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What was given up and is not behind the cumulative TSN yet.
@@ -40,8 +40,6 @@ pub(in crate::send) struct GivenUp {
 pub(in crate::send) struct Forward {
     /// The new cumulative TSN.
     pub(in crate::send) point: u64,
-    /// Whether there was no room for more.
-    pub(in crate::send) cramped: bool,
     /// By stream and U: the last message that was given up.
     pub(in crate::send) skipped: Skipped,
 }
@@ -138,28 +136,27 @@ impl Outstanding {
         let messages = self.abandonment.messages();
         let limit = messages.reach(point);
         // The point was at a boundary when it came there; what was given up since may lie around it.
-        let goal = if point > self.abandonment.inside { messages.boundary_below(limit + 1) } else { None };
-        let mut next = goal;
+        let mut goal =
+            if point > self.abandonment.inside { messages.boundary_below(limit + 1) } else { None };
         // At most twice: there is room for all that ends below `too_far`.
-        while let Some(point) = next {
+        while let Some(point) = goal {
             match self.skipped(point, room) {
-                Ok(skipped) => return Some(Forward { point, cramped: next < goal, skipped }),
-                Err(too_far) => next = self.abandonment.messages().boundary_below(too_far),
+                Ok(skipped) => return Some(Forward { point, skipped }),
+                Err(too_far) => goal = self.abandonment.messages().boundary_below(too_far),
             }
         }
-        let (point, skipped) = self.skipped_inside(limit, room)?;
-        Some(Forward { point, cramped: point < limit, skipped })
+        self.forward_inside(limit, room)
     }
 
-    /// How far the peer can go towards `limit` where messages lie among each other, and each stream with the last message that
-    /// has a fragment there.
+    /// The same towards `limit` where messages lie among each other: each stream is named with the last message that has a
+    /// fragment on the way.
     ///
     /// A message is named although it may end behind that, with fragments underway: if the peer has them already, its
     /// cumulative TSN passes the end before another FORWARD TSN can, and nothing tells it what became of the message.
-    fn skipped_inside(&self, limit: u64, room: usize) -> Option<(u64, Skipped)> {
+    fn forward_inside(&self, limit: u64, room: usize) -> Option<Forward> {
         let mut skipped = Skipped::new();
-        let mut reached = None;
-        for (number, tx) in (self.base..=limit).zip(&self.txs) {
+        let mut point = None;
+        for (number, tx) in (self.base..=limit).zip(&self.txs).take(MAX_INSIDE) {
             let kind = (tx.chunk.stream, tx.chunk.unordered);
             if tx.state == TxState::Abandoned && self.format.names(kind.1) {
                 if skipped.len() == room && !skipped.contains_key(&kind) {
@@ -167,9 +164,9 @@ impl Outstanding {
                 }
                 skipped.insert(kind, tx.chunk.mid);
             }
-            reached = Some(number);
+            point = Some(number);
         }
-        Some((reached?, skipped))
+        Some(Forward { point: point?, skipped })
     }
 
     /// The messages given up that end at or below `point`: each stream with the last one. An error is the end of the one
@@ -178,14 +175,7 @@ impl Outstanding {
         let format = self.format;
         let is_named = |message: &Message| format.names(message.unordered);
         let Some(messages) = &mut self.abandonment.messages else { return Ok(Skipped::new()) };
-        let named = messages.name_to(point, is_named);
-        if named.len() > room {
-            let mut kinds = BTreeSet::new();
-            let too_far = messages.ended_by(point).find(|(_, message)| {
-                is_named(message) && kinds.insert(message.of_kind()) && kinds.len() > room
-            });
-            return Err(too_far.map_or(point, |(&end, _)| end));
-        }
+        let named = messages.name_to(point, room, is_named)?;
         Ok(named.iter().map(|(&kind, &(mid, _))| (kind, mid)).collect())
     }
 
@@ -273,3 +263,7 @@ impl Tx {
         }
     }
 }
+
+/// How many chunks one FORWARD TSN passes where messages lie among each other. Each is looked at whenever it is sent, which a
+/// peer can have once in a round trip.
+const MAX_INSIDE: usize = 4096;

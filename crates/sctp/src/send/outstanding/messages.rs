@@ -11,12 +11,15 @@ pub(super) struct Messages {
     by_end: BTreeMap<u64, Message>,
     /// What they cover, those that overlap taken together: the first TSN by the last.
     spans: BTreeMap<u64, u64>,
-    /// By stream and U: number and end of the last one to be named that ends at or below `named_to`.
-    named: BTreeMap<(StreamId, bool), (Mid, u64)>,
+    /// Those to be named that end at or below `named_to`.
+    named: Named,
     named_to: u64,
     /// The last TSN before each reset of streams that was asked for.
     resets: BTreeSet<u64>,
 }
+
+/// By stream and U: number and end of the last message.
+type Named = BTreeMap<(StreamId, bool), (Mid, u64)>;
 
 /// A message that was given up.
 #[derive(Clone, Copy, Debug)]
@@ -80,28 +83,28 @@ impl Messages {
         self.resets.range(first..point).next().copied().unwrap_or(point)
     }
 
-    /// Those that end at or below `point`, by their end.
-    pub(super) fn ended_by(&self, point: u64) -> impl Iterator<Item = (&u64, &Message)> {
-        self.by_end.range(..=point)
-    }
-
-    /// By stream and U: the last one that ends at or below `point`, of those that are to be named. Goes on from the point
-    /// that was asked for last.
+    /// The last ones that end at or below `point`, of those that are to be named. An error is the end of the first one that
+    /// there is no room for, which is for `room` streams. Goes on from where the last search ended.
     pub(super) fn name_to(
         &mut self,
         point: u64,
+        room: usize,
         is_named: impl Fn(&Message) -> bool,
-    ) -> &BTreeMap<(StreamId, bool), (Mid, u64)> {
-        if point < self.named_to {
+    ) -> Result<&Named, u64> {
+        if point < self.named_to || self.named.len() > room {
             self.name_anew();
         }
         for (&end, message) in self.by_end.range(self.named_to + 1..).take_while(|(end, _)| **end <= point) {
             if is_named(message) {
+                if self.named.len() == room && !self.named.contains_key(&message.of_kind()) {
+                    return Err(end);
+                }
                 self.named.insert(message.of_kind(), (message.mid, end));
             }
+            self.named_to = end;
         }
         self.named_to = point;
-        &self.named
+        Ok(&self.named)
     }
 
     /// Whether one begins at or below `point` and ends above it. Looks at all that end above it.

@@ -45,12 +45,9 @@ impl Sender {
         if !self.forward_tsn_due() {
             return false;
         }
-        let room = packet.remaining().saturating_sub(FORWARD_HEADER_LEN) / self.entry_len();
+        // What does not fit behind other chunks waits for a packet of its own.
+        let room = packet.capacity().saturating_sub(FORWARD_HEADER_LEN) / self.entry_len();
         let Some(forward) = self.outstanding.forward(room) else { return false };
-        // A packet of its own has room for more.
-        if forward.cramped && !packet.is_empty() {
-            return false;
-        }
         if !write(packet, self.outstanding.format(), forward.point, &forward.skipped) {
             return false;
         }

@@ -56,7 +56,12 @@ fn names_are_those_of_the_last_messages() {
     let mut given_up = Messages::default();
     let of = |stream, mid| Message { first: 0, stream: StreamId(stream), mid: Mid(mid), unordered: false };
     let named = |given_up: &mut Messages, point| -> Vec<_> {
-        given_up.name_to(point, |_| true).iter().map(|(kind, named)| (kind.0.0, named.0.0)).collect()
+        given_up
+            .name_to(point, 9, |_| true)
+            .unwrap()
+            .iter()
+            .map(|(kind, named)| (kind.0.0, named.0.0))
+            .collect()
     };
     for (end, stream, mid) in [(1, 0, 0), (2, 1, 0), (3, 0, 1), (5, 2, 0), (6, 0, 2)] {
         given_up.insert(end, Message { first: end, ..of(stream, mid) });
@@ -71,4 +76,22 @@ fn names_are_those_of_the_last_messages() {
     given_up.forget_below(7);
     assert!(given_up.is_empty());
     assert!(named(&mut given_up, 9).is_empty());
+}
+
+/// What there is no room for is not looked at again and again: the search goes on there when there is room.
+#[test]
+fn names_go_as_far_as_there_is_room() {
+    let mut given_up = Messages::default();
+    for end in 1..=9 {
+        let stream = StreamId(u16::try_from(end / 3).unwrap());
+        given_up.insert(end, Message { stream, ..message(end) });
+    }
+    assert_eq!(given_up.name_to(9, 2, |_| true).unwrap_err(), 6);
+    assert_eq!((given_up.named.len(), given_up.named_to), (2, 5));
+    given_up.forget_below(3);
+    assert_eq!(given_up.name_to(9, 2, |_| true).unwrap_err(), 9);
+    assert_eq!((given_up.named.len(), given_up.named_to), (2, 8));
+    assert_eq!(given_up.name_to(8, 2, |_| true).unwrap().len(), 2);
+    assert_eq!(given_up.name_to(9, 1, |_| true).unwrap_err(), 6, "less room than before");
+    assert_eq!(given_up.name_to(9, 3, |_| true).unwrap().len(), 3);
 }
