@@ -11,7 +11,9 @@ use rand_chacha::ChaCha12Rng;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use straits::{DataChannelInit, Endpoint, Error, OfferOptions, PeerConnection, Priority, Stage};
+use straits::{
+    DataChannelInit, Endpoint, Error, OfferOptions, PeerConnection, PeerConnectionState, Priority, Stage,
+};
 
 /// A pair and what it is doing.
 pub(crate) struct Life<'a> {
@@ -208,7 +210,18 @@ impl<'a> Life<'a> {
                 assert!(reason.is_orderly(), "{reason}");
                 complete[1 - side] = true;
             }
-            Ending::Hard => self.ends[side].close(),
+            Ending::Hard => {
+                self.ends[side].close();
+                // That is said once, and may be lost. Then the other end loses consent, which an ICE restart might mend:
+                // it is for its user to end it.
+                let other = &self.ends[1 - side];
+                let has_ended = || other.close_reason().is_some();
+                self.watch("the end, or that of consent", until(has_ended)).await;
+                if other.connection_state() == PeerConnectionState::Failed {
+                    assert_eq!(other.explain().stage(), Stage::Ice, "{}", other.explain());
+                    other.close();
+                }
+            }
             Ending::Dropped => {
                 self.talks.drain(..).for_each(Talk::forget);
                 return;
