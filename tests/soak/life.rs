@@ -210,18 +210,7 @@ impl<'a> Life<'a> {
                 assert!(reason.is_orderly(), "{reason}");
                 complete[1 - side] = true;
             }
-            Ending::Hard => {
-                self.ends[side].close();
-                // That is said once, and may be lost. Then the other end loses consent, which an ICE restart might mend:
-                // it is for its user to end it.
-                let other = &self.ends[1 - side];
-                let has_ended = || other.close_reason().is_some();
-                self.watch("the end, or that of consent", until(has_ended)).await;
-                if other.connection_state() == PeerConnectionState::Failed {
-                    assert_eq!(other.explain().stage(), Stage::Ice, "{}", other.explain());
-                    other.close();
-                }
-            }
+            Ending::Hard => self.ends[side].close(),
             Ending::Dropped => {
                 self.talks.drain(..).for_each(Talk::forget);
                 return;
@@ -233,10 +222,17 @@ impl<'a> Life<'a> {
                     self.watch("the end of consent", until(is_gone)).await;
                     assert_eq!(end.explain().stage(), Stage::Ice, "{}", end.explain());
                 }
-                self.ends.iter().for_each(PeerConnection::close);
             }
         }
-        // Without a network the other end has not heard of it.
+        // The last words are said once, and may be lost. Then the other end loses consent, which an ICE restart might mend: it is
+        // for its user to end it.
+        for end in &self.ends {
+            self.watch("the end, or that of consent", until(|| end.close_reason().is_some())).await;
+            if end.connection_state() == PeerConnectionState::Failed {
+                assert_eq!(end.explain().stage(), Stage::Ice, "{}", end.explain());
+                end.close();
+            }
+        }
         for end in &self.ends {
             self.watch("the end", end.closed()).await;
         }
