@@ -224,8 +224,8 @@ impl<'a> Life<'a> {
                 }
             }
         }
-        // The last words are said once, and may be lost. Then the other end loses consent, which an ICE restart might mend: it is
-        // for its user to end it.
+        // The last words are said once, and may be lost. Then the other end loses consent, which an ICE restart might mend:
+        // it is for its user to end it.
         for end in &self.ends {
             self.watch("the end, or that of consent", until(|| end.close_reason().is_some())).await;
             if end.connection_state() == PeerConnectionState::Failed {
