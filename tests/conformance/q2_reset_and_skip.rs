@@ -30,6 +30,13 @@ fn resets(peer: &mut RawPeer) -> Vec<Event> {
     events
 }
 
+/// The peer answers that it has reset our stream 1, and the user hears of it.
+fn perform_reset(peer: &mut RawPeer) {
+    peer.send(&[reconfig(&[reconfig_response(peer.nth(0), PERFORMED)])]);
+    let done = Event::OutgoingStreamsReset { streams: vec![StreamId(1)], accepted: true };
+    assert!(peer.drain_events().contains(&done));
+}
+
 /// RFC 6525 §5.2.2 E2: held "until the cumulative acknowledgment point reaches the Sender's Last Assigned TSN"; a FORWARD
 /// TSN moves it there (RFC 3758 §3.6). Then the reset is done, and the request that comes again is answered so.
 #[test]
@@ -116,9 +123,7 @@ fn item_295_reset_of_a_stream_with_abandoned_messages() {
         let expected = reconfig(&[outgoing_reset(peer.nth(0), 999, peer.nth(skipped - 1), &[1])]);
         assert!(!requests.is_empty() && requests.iter().all(|request| *request == expected), "{requests:?}");
 
-        peer.send(&[reconfig(&[reconfig_response(peer.nth(0), PERFORMED)])]);
-        let done = Event::OutgoingStreamsReset { streams: vec![StreamId(1)], accepted: true };
-        assert!(peer.drain_events().contains(&done));
+        perform_reset(&mut peer);
         peer.user_sends(1, b"new");
         let new = Data::all(&peer.replies());
         assert_eq!(new.iter().map(|data| (data.tsn, data.ssn)).collect::<Vec<_>>(), [(peer.nth(skipped), 0)]);
@@ -147,9 +152,7 @@ fn item_295_the_reset_waits_for_forward_tsn() {
     packets.extend(peer.exchange(&[sack]));
     let expected = reconfig(&[outgoing_reset(peer.nth(0), 999, peer.nth(0), &[1])]);
     assert!(of_kind(&packets, RE_CONFIG).contains(&expected));
-    peer.send(&[reconfig(&[reconfig_response(peer.nth(0), PERFORMED)])]);
-    let done = Event::OutgoingStreamsReset { streams: vec![StreamId(1)], accepted: true };
-    assert!(peer.drain_events().contains(&done));
+    perform_reset(&mut peer);
 }
 
 /// RFC 6525 §5.2.2: a peer that has the abandoned messages after all performs the reset before it hears that they were
@@ -168,9 +171,7 @@ fn item_295_forward_tsn_does_not_lead_across_a_reset() {
     assert_eq!(of_kind(&packets, FORWARD_TSN), [forward_tsn(peer.nth(0), &[(1, 0)])]);
 
     // The answer comes, and the SACK does not.
-    peer.send(&[reconfig(&[reconfig_response(peer.nth(0), PERFORMED)])]);
-    let done = Event::OutgoingStreamsReset { streams: vec![StreamId(1)], accepted: true };
-    assert!(peer.drain_events().contains(&done));
+    perform_reset(&mut peer);
     let again: Vec<Packet> = peer.run_for(ms(1400)).into_iter().map(|(_, packet)| packet).collect();
     let forwards = of_kind(&again, FORWARD_TSN);
     assert!(!forwards.is_empty() && forwards.iter().all(|it| *it == forward_tsn(peer.nth(0), &[(1, 0)])));
